@@ -1,0 +1,242 @@
+"""Canonical msgpack: the only encoding of everything that is hashed, stored or sent.  Spec: [ENC-*].
+
+A record is a frozen dataclass whose fields are annotated with their wire type::
+
+    @dataclass(frozen=True, slots=True)
+    class Transfer(Record):
+        to: Annotated[Address, Raw(20)]
+        amount_grains: Annotated[Grains, U63]
+
+It travels as a msgpack array of its fields in declaration order. Decoding is total: a value or `Invalid`. The bytes
+must be the ones that encoding the value gives again, so each value has exactly one encoding; that rules out long
+integer forms, floats, nil, booleans, maps, extensions and trailing bytes at once [ENC-CANON].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
+
+import msgpack
+
+from chain.errors import Invalid
+from chain.ints import U63_MAX
+
+MAX_DEPTH_ITEMS = 1 << 16
+"""No array in the protocol is longer; the unpacker refuses before it allocates."""
+MAX_TEXT_BYTES = 1024
+
+
+class WireType:
+    """One kind of field: turns a value into what msgpack carries and back, refusing everything outside its bounds."""
+
+    def encode(self, value: Any) -> Any:
+        raise NotImplementedError
+
+    def decode(self, wire: Any) -> Any:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Uint(WireType):
+    """Unsigned integer up to `maximum` (at most 2^63-1); `True` is not 1 [ENC-INT]."""
+
+    maximum: int = U63_MAX
+    minimum: int = 0
+
+    def encode(self, value: Any) -> Any:
+        return self.decode(value)
+
+    def decode(self, wire: Any) -> Any:
+        if type(wire) is not int or not self.minimum <= wire <= self.maximum:
+            raise Invalid("ENC_INT", found=wire, allowed=f"integer {self.minimum}..{self.maximum}")
+        return wire
+
+
+U63 = Uint()
+
+
+@dataclass(frozen=True, slots=True)
+class Raw(WireType):
+    """Exactly `size` bytes."""
+
+    size: int
+
+    def encode(self, value: Any) -> Any:
+        return self.decode(value)
+
+    def decode(self, wire: Any) -> Any:
+        if type(wire) is not bytes or len(wire) != self.size:
+            raise Invalid("ENC_BYTES", found=_kind(wire), allowed=f"{self.size} bytes")
+        return wire
+
+
+@dataclass(frozen=True, slots=True)
+class Blob(WireType):
+    """Between 0 and `maximum` bytes."""
+
+    maximum: int
+
+    def encode(self, value: Any) -> Any:
+        return self.decode(value)
+
+    def decode(self, wire: Any) -> Any:
+        if type(wire) is not bytes or len(wire) > self.maximum:
+            raise Invalid("ENC_BYTES", found=_kind(wire), allowed=f"at most {self.maximum} bytes")
+        return wire
+
+
+@dataclass(frozen=True, slots=True)
+class Text(WireType):
+    """UTF-8 text of at most `maximum` bytes; only where a rule asks for text."""
+
+    maximum: int
+
+    def encode(self, value: Any) -> Any:
+        return self.decode(value)
+
+    def decode(self, wire: Any) -> Any:
+        if type(wire) is not str:
+            raise Invalid("ENC_TEXT", found=_kind(wire), allowed="UTF-8 text")
+        try:
+            size_bytes = len(wire.encode())
+        except UnicodeEncodeError as error:
+            raise Invalid("ENC_TEXT", found="lone surrogate", allowed="UTF-8 text") from error
+        if size_bytes > self.maximum:
+            raise Invalid("ENC_TEXT", found=f"{size_bytes} bytes", allowed=f"at most {self.maximum} bytes")
+        return wire
+
+
+@dataclass(frozen=True, slots=True)
+class BigUint(WireType):
+    """Unsigned integer as `size` big-endian bytes, for values that outgrow 63 bits (targets, chain work) [ENC-BIG]."""
+
+    size: int = 32
+
+    def encode(self, value: Any) -> Any:
+        if type(value) is not int or not 0 <= value < 1 << (8 * self.size):
+            raise Invalid("ENC_INT", found=value, allowed=f"0..2^{8 * self.size}-1")
+        return value.to_bytes(self.size, "big")
+
+    def decode(self, wire: Any) -> Any:
+        if type(wire) is not bytes or len(wire) != self.size:
+            raise Invalid("ENC_BYTES", found=_kind(wire), allowed=f"{self.size} bytes")
+        return int.from_bytes(wire, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Seq(WireType):
+    """A tuple of up to `maximum` items of one wire type."""
+
+    item: WireType
+    maximum: int
+    minimum: int = 0
+
+    def encode(self, value: Any) -> Any:
+        if type(value) is not tuple or not self.minimum <= len(value) <= self.maximum:
+            raise Invalid("ENC_LIST", found=_kind(value), allowed=f"tuple of {self.minimum}..{self.maximum} items")
+        return [self.item.encode(item) for item in value]
+
+    def decode(self, wire: Any) -> Any:
+        if type(wire) is not tuple or not self.minimum <= len(wire) <= self.maximum:
+            raise Invalid("ENC_LIST", found=_kind(wire), allowed=f"array of {self.minimum}..{self.maximum} items")
+        return tuple(self.item.decode(item) for item in wire)
+
+
+@dataclass(frozen=True, slots=True)
+class Nested(WireType):
+    """Another record, inline as an array."""
+
+    record: type[Record]
+
+    def encode(self, value: Any) -> Any:
+        if type(value) is not self.record:
+            raise Invalid("ENC_RECORD", found=_kind(value), allowed=self.record.__name__)
+        return value.to_wire()
+
+    def decode(self, wire: Any) -> Any:
+        return self.record.from_wire(wire)
+
+
+class Record:
+    """Base of every wire and stored type; subclasses are frozen dataclasses with annotated fields."""
+
+    __slots__ = ()
+
+    MAX_BYTES: ClassVar[int] = 1 << 16
+    """No encoding of this record may be longer; checked before anything is decoded."""
+
+    def to_wire(self) -> list[Any]:
+        return [kind.encode(getattr(self, name)) for name, kind in layout(type(self))]
+
+    def to_bytes(self) -> bytes:
+        """Canonical encoding.  Raises: Invalid if a field is out of its bounds."""
+        return pack(self.to_wire())
+
+    @classmethod
+    def from_wire(cls, wire: Any) -> Self:
+        parts = layout(cls)
+        if type(wire) is not tuple or len(wire) != len(parts):
+            raise Invalid("ENC_RECORD", found=_kind(wire), allowed=f"{cls.__name__}: array of {len(parts)} fields")
+        return cls(**{name: kind.decode(part) for (name, kind), part in zip(parts, wire, strict=True)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Decode; the bytes must be the canonical encoding.  Raises: Invalid ENC_*."""
+        if len(data) > cls.MAX_BYTES:
+            raise Invalid("ENC_SIZE", found=f"{len(data)} bytes", allowed=f"at most {cls.MAX_BYTES} bytes")
+        value = cls.from_wire(unpack(data))
+        if value.to_bytes() != data:
+            raise Invalid("ENC_CANON", found=f"another encoding of a {cls.__name__}", allowed="the shortest form")
+        return value
+
+
+@cache
+def layout(record: type[Record]) -> tuple[tuple[str, WireType], ...]:
+    """(field name, wire type) of a record in wire order, read from its annotations."""
+    hints = get_type_hints(record, include_extras=True)
+    return tuple((field.name, _wire_type(hints[field.name])) for field in fields(record))  # type: ignore[arg-type]
+
+
+def pack(wire: Any) -> bytes:
+    """Canonical msgpack of nested lists, integers, bytes and text."""
+    packed = msgpack.packb(wire, use_bin_type=True)
+    assert isinstance(packed, bytes)
+    return packed
+
+
+def unpack(data: bytes) -> Any:
+    """Decode one msgpack value into nested tuples.  Raises: Invalid ENC_MSGPACK.
+
+    Limits are checked by the unpacker before it allocates: a hostile frame expands about 80 times in memory.
+    """
+    try:
+        return msgpack.unpackb(
+            data,
+            raw=False,
+            use_list=False,
+            strict_map_key=True,
+            max_str_len=MAX_TEXT_BYTES,
+            max_map_len=0,
+            max_ext_len=0,
+            max_array_len=min(len(data), MAX_DEPTH_ITEMS),
+            max_bin_len=len(data),
+        )
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
+        raise Invalid("ENC_MSGPACK", found=f"{type(error).__name__}", allowed="one canonical msgpack value") from error
+
+
+def _wire_type(hint: Any) -> WireType:
+    if get_origin(hint) is Annotated:
+        for note in get_args(hint)[1:]:
+            if isinstance(note, WireType):
+                return note
+    if isinstance(hint, type) and issubclass(hint, Record):
+        return Nested(hint)
+    raise TypeError(f"field without a wire type: {hint!r}")
+
+
+def _kind(value: Any) -> str:
+    size = f" of {len(value)}" if isinstance(value, bytes | str | tuple | list) else ""
+    return f"{type(value).__name__}{size}"
