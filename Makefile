@@ -1,0 +1,66 @@
+# Everything a newcomer needs: `make demo`, `make test`.  Needs Python 3.11 or 3.12, make and git; no compiler.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+STANDIN := third_party/fastecdsa-standin
+
+# What `make demo` runs.
+DEMO := $(BIN)/python examples/demo.py
+
+# The newest supported interpreter found; `make PYTHON=/path/to/python3.12 ...` chooses another.
+IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+PYTHON ?= $(shell for python in python3.12 python3.11 python3; do \
+	"$$python" -c '$(IS_SUPPORTED)' 2>/dev/null && { echo "$$python"; break; }; done)
+
+.PHONY: demo test lint pytest test-slow setup lock clean
+
+demo: setup
+	$(DEMO)
+
+test: lint pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+pytest: setup
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+setup: $(STAMP)
+
+# The order matters: build tools, then the stand-in that keeps pip from compiling fastecdsa, then everything that
+# is locked, then the project itself. Hashes are checked, nothing is resolved, and `pip check` confirms the result.
+$(STAMP): setup.py pyproject.toml requirements-build.lock requirements.lock $(wildcard $(STANDIN)/*.py $(STANDIN)/*/*.py)
+	@test -n "$(PYTHON)" || { echo "Tilework needs Python 3.11 or 3.12; found: $$(python3 --version 2>&1)." \
+	  "Install one of them, or name it: make PYTHON=/path/to/python3.12. (plyvel, the LevelDB binding, has no wheel" \
+	  "for newer Pythons: there it needs a C++ compiler, the Python headers and libleveldb-dev.)" >&2; exit 1; }
+	@"$(PYTHON)" -c '$(IS_SUPPORTED)' || { echo "$(PYTHON) is $$("$(PYTHON)" --version 2>&1); Tilework needs 3.11 or" \
+	  "3.12: plyvel, the LevelDB binding, has no wheel for newer Pythons (there it needs a C++ compiler, the Python" \
+	  "headers and libleveldb-dev). Try: make PYTHON=python3.12" >&2; exit 1; }
+	"$(PYTHON)" -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-build.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation ./$(STANDIN)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
+	@touch $@
+
+# Rewrites the lock files from setup.py (needs the network): every package with its exact version and the hashes of all
+# its files. `make lock UPGRADE=--upgrade` takes newer releases where setup.py allows them. fastecdsa is the stand-in.
+COMPILE := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+lock:
+	"$(PYTHON)" -m venv --clear build/lock
+	build/lock/bin/python -m pip install --quiet uv==0.13.8
+	$(COMPILE) setup.py --extra demo --extra dev --no-emit-package fastecdsa --output-file requirements.lock
+	printf 'setuptools\nwheel\n' | $(COMPILE) - --constraint requirements.lock --output-file requirements-build.lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
