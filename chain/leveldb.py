@@ -1,0 +1,104 @@
+"""LevelDB behind the KV protocol; the only file that imports plyvel.  Spec: [STATE-STORE].
+
+Checksums are verified on every read and damage found at opening is an error instead of being dropped silently: a
+corrupt database must never be taken for the truth. Every failure is a `LocalFault`; no peer is ever to blame for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import plyvel
+
+from chain.errors import LocalFault
+from chain.kv import Batch, Sync, prefix_end
+
+CACHE_BYTES = 32 << 20
+WRITE_BUFFER_BYTES = 16 << 20
+"""A block's batch is about 1 MB; a few blocks per table file keep compaction cheap."""
+BLOOM_BITS = 10
+"""Per key; answers 99 % of reads of absent keys (new accounts, unknown transactions) without a disk access."""
+
+
+class LevelKV:
+    """One LevelDB directory, held by one process at a time."""
+
+    __slots__ = ("_db", "_path")
+
+    def __init__(self, db: plyvel.DB, path: Path) -> None:
+        self._db = db
+        self._path = path
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open the directory, creating it if it is absent.
+
+        Raises:
+            LocalFault: DB_LOCKED (another process holds it), DB_CORRUPT, DB_IO.
+        """
+        place = Path(path)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            db = plyvel.DB(
+                str(place),
+                create_if_missing=True,
+                paranoid_checks=True,
+                lru_cache_size=CACHE_BYTES,
+                write_buffer_size=WRITE_BUFFER_BYTES,
+                bloom_filter_bits=BLOOM_BITS,
+            )
+        except (OSError, plyvel.Error) as error:
+            raise _fault(error, place) from error
+        return cls(db, place)
+
+    def get(self, key: bytes) -> bytes | None:
+        try:
+            value: bytes | None = self._db.get(key, verify_checksums=True)
+        except (OSError, plyvel.Error) as error:
+            raise _fault(error, self._path) from error
+        return value
+
+    def write(self, batch: Batch, *, sync: Sync) -> None:
+        try:
+            with self._db.write_batch(transaction=True, sync=sync is Sync.DURABLE) as writes:
+                for key, value in batch:
+                    if value is None:
+                        writes.delete(key)
+                    else:
+                        writes.put(key, value)
+        except (OSError, plyvel.Error) as error:
+            raise _fault(error, self._path) from error
+
+    def iterate(self, prefix: bytes, *, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        rows = self._db.iterator(start=max(prefix, start), stop=prefix_end(prefix), verify_checksums=True)
+        return self._checked(rows)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _checked(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            yield from rows
+        except (OSError, plyvel.Error) as error:
+            raise _fault(error, self._path) from error
+
+
+def _fault(error: Exception, path: Path) -> LocalFault:
+    """Name what went wrong and what the operator can do about it."""
+    text = str(error)
+    if isinstance(error, plyvel.CorruptionError) or "orruption" in text:
+        return LocalFault(
+            "DB_CORRUPT",
+            found=text,
+            hint=f"Check the disk; then move {path} away and let the node fetch the chain again.",
+        )
+    if text.startswith("IO error: lock "):  # LevelDB words it so for both this and another process
+        return LocalFault(
+            "DB_LOCKED",
+            found=str(path),
+            allowed="one process per data directory",
+            hint="Stop the other node or give this one its own directory.",
+        )
+    return LocalFault("DB_IO", found=text, hint=f"Check free space and permissions of {path}.")
