@@ -53,7 +53,7 @@ $(STAMP): setup.py pyproject.toml requirements-build.lock requirements.lock $(wi
 
 # Rewrites the lock files from setup.py (needs the network): every package with its exact version and the hashes of all
 # its files. `make lock UPGRADE=--upgrade` takes newer releases where setup.py allows them. fastecdsa is the stand-in.
-COMPILE := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+COMPILE := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 lock:
 	"$(PYTHON)" -m venv --clear build/lock

@@ -8,10 +8,10 @@ from setuptools import find_packages, setup
 
 README = Path(__file__).resolve().parent / "README.md"
 
-# The whole program. The names are generic, so the list is closed: tests/, examples/ and third_party/ stay out.
+# The whole program. The names are generic, so the list is closed: tests/ and examples/ stay out.
 PACKAGES = ("node", "chain", "consensus", "vm", "p2p", "compute", "genesis")
 
-# Exact where a different release could change what is valid or break a work-around we rely on; the lock pins the rest.
+# Exact where another release could change what is valid or break a work-around; the lock pins the rest.
 REQUIREMENTS = [
     "blake3==1.0.11",  # tensor commitments
     "click>=8.5,<9",
@@ -44,7 +44,7 @@ EXTRAS = {
 setup(
     name="tilework",
     version="0.1.0",
-    description="A blockchain node whose proof of work is useful: exact integer matrix products that somebody asked for",
+    description="A blockchain node whose proof of work is integer matrix products that somebody asked for",
     long_description=README.read_text(encoding="utf-8") if README.exists() else "",
     long_description_content_type="text/markdown",
     license_expression="Apache-2.0",
@@ -60,8 +60,8 @@ setup(
         "Programming Language :: Python :: 3.12",
         "Typing :: Typed",
     ],
-    # plyvel has wheels for 3.11 and 3.12 only. On a newer Python it has to be compiled: that needs a C++ compiler, the
-    # headers of that Python and those of LevelDB (libleveldb-dev), and `pip install --ignore-requires-python`.
+    # plyvel has wheels for 3.11 and 3.12 only. On a newer Python it has to be compiled: that needs a C++
+    # compiler, that Python's headers, those of LevelDB (libleveldb-dev) and pip's --ignore-requires-python.
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
     package_data={"": ["py.typed"], "genesis": ["data/*.json"]},
