@@ -1,8 +1,8 @@
 """The key-value store as the rest of the program sees it, and an ordered in-memory one.  Spec: [STATE-STORE].
 
-Five methods, so that another engine can replace LevelDB. A batch is atomic: after a crash either all of it is there or
-none of it; with `Sync.DURABLE` it is on the disk before `write` returns. Iteration sees the store as it was when
-`iterate` was called, whatever is written meanwhile.
+Five methods, so that another engine can replace LevelDB. A batch is atomic: after a crash either all of it is
+there or none of it; with `Sync.DURABLE` it is on the disk before `write` returns. Iteration sees the store as
+it was when `iterate` was called, whatever is written meanwhile.
 """
 
 from __future__ import annotations

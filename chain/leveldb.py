@@ -1,7 +1,8 @@
 """LevelDB behind the KV protocol; the only file that imports plyvel.  Spec: [STATE-STORE].
 
-Checksums are verified on every read and damage found at opening is an error instead of being dropped silently: a
-corrupt database must never be taken for the truth. Every failure is a `LocalFault`; no peer is ever to blame for it.
+Checksums are verified on every read and damage found at opening is an error instead of being dropped
+silently: a corrupt database must never be taken for the truth. Every failure is a `LocalFault`; no peer is
+ever to blame for it.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
     leaf = h256(leaf tag, item)          node = h256(LIST_NODE, left | right)
     root = h256(LIST_ROOT, count as 8 bytes big-endian | top)
 
-A node without a right neighbour moves up unchanged; it is never paired with itself, which in another chain gave two
-lists one root (CVE-2012-2459). The root binds the count, leaves carry the tag of their list, and inner nodes have a
-tag of their own, so one root belongs to one list. The top of an empty list is 32 zero bytes.
+A node without a right neighbour moves up unchanged; it is never paired with itself, which in another chain
+gave two lists one root (CVE-2012-2459). The root binds the count, leaves carry the tag of their list, and
+inner nodes have a tag of their own, so one root belongs to one list. The top of an empty list is 32 zero
+bytes.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
     leaf = blake3(leaf key, bytes of one row)       node = blake3(node key, left | right)
     root = blake3(root key, rows u64 | columns u64 | dtype u8 | top)        integers big-endian
 
-The three keys come from the empty string (a public tensor: everybody gets the same root for the same numbers) or from a
-32-byte secret of its producer (a copied result opens nothing). Elements lie row by row, little-endian. A node without a
-right neighbour moves up unchanged. Rows, columns and dtype are bound, so a root has one reading.
+The three keys come from the empty string (a public tensor: everybody gets the same root for the same numbers)
+or from a 32-byte secret of its producer (a copied result opens nothing). Elements lie row by row,
+little-endian. A node without a right neighbour moves up unchanged. Rows, columns and dtype are bound, so a
+root has one reading.
 """
 
 from __future__ import annotations
