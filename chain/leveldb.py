@@ -20,7 +20,7 @@ CACHE_BYTES = 32 << 20
 WRITE_BUFFER_BYTES = 16 << 20
 """A block's batch is about 1 MB; a few blocks per table file keep compaction cheap."""
 BLOOM_BITS = 10
-"""Per key; answers 99 % of reads of absent keys (new accounts, unknown transactions) without a disk access."""
+"""Per key; answers 99 % of reads of absent keys (new accounts, unknown ids) without a disk access."""
 
 
 class LevelKV:

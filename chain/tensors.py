@@ -64,7 +64,7 @@ class TensorInfo:
 
 
 def row_root(info: TensorInfo, data: bytes | memoryview, key: bytes | None = None) -> TensorRoot:
-    """Commitment to the tensor whose rows are `data`.  Raises: Invalid TENSOR_SIZE if the size is not the shape's."""
+    """Commitment to the tensor whose rows are `data`.  Raises: Invalid TENSOR_SIZE for data of another shape."""
     keys = _keys(key)
     level = _leaves(info, data, keys.leaf)
     while len(level) > 1:
@@ -72,7 +72,9 @@ def row_root(info: TensorInfo, data: bytes | memoryview, key: bytes | None = Non
     return _bind_shape(info, level[0], keys.root)
 
 
-def row_path(info: TensorInfo, data: bytes | memoryview, row: int, key: bytes | None = None) -> tuple[Hash32, ...]:
+def row_path(
+    info: TensorInfo, data: bytes | memoryview, row: int, key: bytes | None = None
+) -> tuple[Hash32, ...]:
     """Siblings from `row` up to the top, the deepest first.  Raises: Invalid TENSOR_SIZE."""
     assert 0 <= row < info.rows
     keys = _keys(key)
@@ -133,7 +135,8 @@ class _Keys:
 def _keys(key: bytes | None) -> _Keys:
     assert key is None or len(key) == 32
     material = key or b""  # the lengths differ, so a public tensor never shares keys with a produced one
-    return _Keys(b3(BulkTag.TENSOR_LEAF, material), b3(BulkTag.TENSOR_NODE, material), b3(BulkTag.TENSOR_ROOT, material))
+    tags = (BulkTag.TENSOR_LEAF, BulkTag.TENSOR_NODE, BulkTag.TENSOR_ROOT)
+    return _Keys(*(b3(tag, material) for tag in tags))
 
 
 def _leaves(info: TensorInfo, data: bytes | memoryview, leaf_key: bytes) -> list[bytes]:

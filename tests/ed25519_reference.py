@@ -82,7 +82,7 @@ def torsion_point() -> Point:
 
 
 def small_order_encodings() -> list[bytes]:
-    """Every 32-byte string that decodes, canonically or not, to one of the eight points of small order: 14."""
+    """The 14 strings that decode, canonically or not, to one of the eight points of small order."""
     torsion = torsion_point()
     points = [mul(i, torsion) for i in range(8)]
     found = set()
@@ -114,7 +114,7 @@ def accepts(public_key: bytes, message: bytes, signature: bytes) -> bool:
 
 
 def sign_with(scalar: int, public_key: bytes, message: bytes, nonce: int, r_shift: Point = NEUTRAL) -> bytes:
-    """A signature by a raw scalar; `public_key` and R may carry a torsion part that the scalar does not know."""
+    """A signature by a raw scalar; `public_key` and R may carry a torsion part besides."""
     r_bytes = encode(add(mul(nonce, BASE), r_shift))
     k = challenge(r_bytes, public_key, message)
     return r_bytes + ((nonce + k * scalar) % ORDER).to_bytes(32, "little")
