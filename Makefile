@@ -36,18 +36,18 @@ setup: $(STAMP)
 
 # The order matters: build tools, then the stand-in that keeps pip from compiling fastecdsa, then everything that
 # is locked, then the project itself. Hashes are checked, nothing is resolved, and `pip check` confirms the result.
-$(STAMP): setup.py pyproject.toml requirements-build.lock requirements.lock $(wildcard $(STANDIN)/*.py $(STANDIN)/*/*.py)
+$(STAMP): setup.py requirements-build.lock requirements.lock $(wildcard $(STANDIN)/*.py $(STANDIN)/*/*.py)
 	@test -n "$(PYTHON)" || { echo "Tilework needs Python 3.11 or 3.12; found: $$(python3 --version 2>&1)." \
 	  "Install one of them, or name it: make PYTHON=/path/to/python3.12. (plyvel, the LevelDB binding, has no wheel" \
 	  "for newer Pythons: there it needs a C++ compiler, the Python headers and libleveldb-dev.)" >&2; exit 1; }
 	@"$(PYTHON)" -c '$(IS_SUPPORTED)' || { echo "$(PYTHON) is $$("$(PYTHON)" --version 2>&1); Tilework needs 3.11 or" \
 	  "3.12: plyvel, the LevelDB binding, has no wheel for newer Pythons (there it needs a C++ compiler, the Python" \
 	  "headers and libleveldb-dev). Try: make PYTHON=python3.12" >&2; exit 1; }
-	"$(PYTHON)" -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-build.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation ./$(STANDIN)
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements-build.lock
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation ./$(STANDIN)
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
 	@touch $@
 
@@ -57,7 +57,7 @@ COMPILE := build/lock/bin/uv pip compile --quiet --universal --python-version 3.
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 lock:
 	"$(PYTHON)" -m venv --clear build/lock
-	build/lock/bin/python -m pip install --quiet uv==0.13.8
+	build/lock/bin/python -m pip install -qq uv==0.13.8
 	$(COMPILE) setup.py --extra demo --extra dev --no-emit-package fastecdsa --output-file requirements.lock
 	printf 'setuptools\nwheel\n' | $(COMPILE) - --constraint requirements.lock --output-file requirements-build.lock
 
