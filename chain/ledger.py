@@ -1,0 +1,139 @@
+"""What the ledger stores, and under which keys: the state records shared by genesis, transactions and consensus.
+
+Every entry of the authenticated state is one of these records (or a job, see vm/jobs). A state key is the digest of a
+namespace byte and an identifier, so entries of different kinds never meet and nobody chooses a place in the tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Annotated, ClassVar
+
+from chain.codec import U63, Nested, Raw, Record, Seq, Uint
+from chain.hashing import Tag, h256
+from chain.types import Address, Grains, Hash32, Height, PublicKey, StateKey
+
+MAX_VALIDATORS = 1024
+TICKET_RING = 16
+"""Winning tickets kept in the state; the furthest beacon looks back over 9 blocks (protocol section 4)."""
+
+
+class Namespace(IntEnum):
+    """First byte under every state key."""
+
+    ACCOUNT = 1
+    VALIDATOR = 2
+    JOB = 3
+    AGENDA = 4
+    WEIGHTS = 5
+    VALIDATOR_INDEX = 6
+    CHAIN = 7
+
+
+def state_key(namespace: Namespace, identifier: bytes = b"") -> StateKey:
+    """The place of an entry in the state tree."""
+    return StateKey(h256(Tag.STATE_KEY, bytes([namespace]) + identifier))
+
+
+def height_key(namespace: Namespace, height: int) -> StateKey:
+    """The place of an entry that belongs to a height or an epoch (big-endian, 8 bytes)."""
+    return state_key(namespace, height.to_bytes(8, "big"))
+
+
+@dataclass(frozen=True, slots=True)
+class Account(Record):
+    """Spendable balance and the nonce the next transaction must carry."""
+
+    nonce: Annotated[int, U63]
+    balance_grains: Annotated[Grains, U63]
+
+
+EMPTY_ACCOUNT = Account(0, Grains(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Validator(Record):
+    """A registered validator; its stake is outside its balance."""
+
+    public_key: Annotated[PublicKey, Raw(32)]
+    stake_grains: Annotated[Grains, U63]
+    registered_height: Annotated[Height, U63]
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatorIndex(Record):
+    """Addresses of all validators, ascending; bounded, so that an epoch boundary has a bounded cost."""
+
+    addresses: Annotated[tuple[Address, ...], Seq(Raw(20), MAX_VALIDATORS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Weight(Record):
+    address: Annotated[Address, Raw(20)]
+    stake_grains: Annotated[Grains, U63]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSnapshot(Record):
+    """Stake of every validator at an epoch boundary, ascending by address; committees are drawn from it."""
+
+    MAX_BYTES: ClassVar[int] = 1 << 17
+
+    epoch: Annotated[int, U63]
+    weights: Annotated[tuple[Weight, ...], Seq(Nested(Weight), MAX_VALIDATORS)]
+
+
+class AgendaKind(IntEnum):
+    """What the protocol does by itself when a height is reached."""
+
+    COINBASE_MATURES = 1
+    JOB_EXPIRES = 2
+    JOB_LATE = 3
+    JOB_DRAW = 4
+    JOB_SETTLES = 5
+    WEIGHTS_PRUNED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class AgendaItem(Record):
+    """One entry: `subject` is an address, a job id or an epoch; `number` an amount or zero."""
+
+    kind: Annotated[int, Uint(255)]
+    subject: Annotated[bytes, Raw(32)]
+    number: Annotated[int, U63]
+
+
+@dataclass(frozen=True, slots=True)
+class Agenda(Record):
+    """Everything that is due at one height, in the order in which it was asked for."""
+
+    MAX_BYTES: ClassVar[int] = 1 << 20
+
+    items: Annotated[tuple[AgendaItem, ...], Seq(Nested(AgendaItem), 1 << 14)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket(Record):
+    height: Annotated[Height, U63]
+    ticket: Annotated[Hash32, Raw(32)]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState(Record):
+    """The one record of chain-wide numbers.
+
+    Supply identity after every block: minted - burned = sum of balances + stakes + escrows + bonds + immature coinbase
+    + pending tips + treasury + staker pool [MONEY-IDENTITY].
+    """
+
+    base_fee_grains: Annotated[Grains, U63]
+    minted_grains: Annotated[Grains, U63]
+    burned_grains: Annotated[Grains, U63]
+    treasury_grains: Annotated[Grains, U63]
+    staker_pool_grains: Annotated[Grains, U63]
+    immature_grains: Annotated[Grains, U63]
+    pending_tips_grains: Annotated[Grains, U63]
+    locked_grains: Annotated[Grains, U63]
+    settled_macs: Annotated[int, U63]
+    tickets: Annotated[tuple[Ticket, ...], Seq(Nested(Ticket), TICKET_RING)]

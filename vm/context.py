@@ -1,0 +1,126 @@
+"""What a transaction or an automatic step may touch: the state, the spec, the height, and money that is never lost.
+
+All money moves through this file. Coins enter an account only out of another place that is counted in the supply
+identity (see chain.ledger.ChainState), so conservation can be read here rather than hoped for everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from chain.blocks import Event
+from chain.errors import Invalid
+from chain.ints import add, sub
+from chain.ledger import (
+    EMPTY_ACCOUNT,
+    Account,
+    Agenda,
+    AgendaItem,
+    AgendaKind,
+    ChainState,
+    Namespace,
+    height_key,
+    state_key,
+)
+from chain.state.overlay import Overlay
+from chain.types import Address, Grains, Height
+from genesis.spec import ChainSpec
+from vm.events import event
+
+CHAIN_KEY = state_key(Namespace.CHAIN)
+
+
+@dataclass(slots=True)
+class Context:
+    """The scratch pad of one transaction or one automatic step; `child` scopes are merged or dropped as a whole."""
+
+    spec: ChainSpec
+    state: Overlay
+    height: Height
+    events: list[Event] = field(default_factory=list)
+
+    def child(self) -> Context:
+        """A scope whose changes and events vanish unless `merge` is called."""
+        return Context(self.spec, self.state.child(), self.height)
+
+    def merge(self, child: Context) -> None:
+        """Take over everything a finished child scope did."""
+        child.state.merge()
+        self.events.extend(child.events)
+
+    def emit(self, name: str, **values: int | bytes) -> None:
+        self.events.append(event(name, **values))
+
+    # -- accounts ---------------------------------------------------------------------------------------------------
+
+    def account(self, address: Address) -> Account:
+        """The account at an address; one that was never used is empty."""
+        data = self.state.get(state_key(Namespace.ACCOUNT, address))
+        return Account.from_bytes(data) if data is not None else EMPTY_ACCOUNT
+
+    def put_account(self, address: Address, account: Account) -> None:
+        self.state.put(state_key(Namespace.ACCOUNT, address), account.to_bytes())
+
+    def debit(self, address: Address, amount: int) -> None:
+        """Take coins out of a balance; the caller puts them somewhere.  Raises: Invalid BALANCE."""
+        account = self.account(address)
+        if account.balance_grains < amount:
+            raise Invalid("BALANCE", found=account.balance_grains, allowed=f"at least {amount} grains")
+        self.put_account(address, replace(account, balance_grains=Grains(account.balance_grains - amount)))
+
+    def credit(self, address: Address, amount: int) -> None:
+        """Put coins, taken from somewhere by the caller, into a balance; nothing happens for zero."""
+        if amount:
+            account = self.account(address)
+            self.put_account(address, replace(account, balance_grains=Grains(add(account.balance_grains, amount))))
+
+    # -- chain-wide numbers -----------------------------------------------------------------------------------------
+
+    @property
+    def chain(self) -> ChainState:
+        data = self.state.get(CHAIN_KEY)
+        assert data is not None, "genesis writes the chain state"
+        return ChainState.from_bytes(data)
+
+    def put_chain(self, chain: ChainState) -> None:
+        self.state.put(CHAIN_KEY, chain.to_bytes())
+
+    def lock(self, amount: int) -> None:
+        """Count coins taken from a balance as locked (escrow, bond, stake)."""
+        chain = self.chain
+        self.put_chain(replace(chain, locked_grains=Grains(add(chain.locked_grains, amount))))
+
+    def unlock(self, amount: int) -> None:
+        """Release locked coins; the caller puts them somewhere."""
+        chain = self.chain
+        self.put_chain(replace(chain, locked_grains=Grains(sub(chain.locked_grains, amount))))
+
+    def burn(self, amount: int) -> None:
+        """Destroy coins that the caller took from somewhere."""
+        chain = self.chain
+        self.put_chain(replace(chain, burned_grains=Grains(add(chain.burned_grains, amount))))
+
+    # -- agenda -----------------------------------------------------------------------------------------------------
+
+    def schedule(self, height: int, kind: AgendaKind, subject: bytes, number: int = 0) -> None:
+        """Ask for an automatic step at a later height; `subject` is padded to 32 bytes with zeros."""
+        assert height > self.height
+        key = height_key(Namespace.AGENDA, height)
+        data = self.state.get(key)
+        items = Agenda.from_bytes(data).items if data is not None else ()
+        self.state.put(key, Agenda((*items, AgendaItem(kind, subject.ljust(32, b"\0"), number))).to_bytes())
+
+    def take_agenda(self, limit: int) -> tuple[AgendaItem, ...]:
+        """Remove and return what is due now; what exceeds `limit` moves to the next height, first in line."""
+        key = height_key(Namespace.AGENDA, self.height)
+        data = self.state.get(key)
+        if data is None:
+            return ()
+        self.state.delete(key)
+        items = Agenda.from_bytes(data).items
+        if len(items) > limit:
+            later = height_key(Namespace.AGENDA, self.height + 1)
+            waiting = self.state.get(later)
+            rest = items[limit:] + (Agenda.from_bytes(waiting).items if waiting is not None else ())
+            self.state.put(later, Agenda(rest).to_bytes())
+        return items[:limit]

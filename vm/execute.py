@@ -1,0 +1,114 @@
+"""Running one transaction: may it be in a block, what does it pay, what does it do.  Spec: [TX-EXEC].
+
+A transaction that may not be in a block raises Invalid and makes the block invalid. One that may, pays its fee; if its
+own effects then fail, they vanish and the receipt carries the error's code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from chain.blocks import Receipt
+from chain.codec import Record
+from chain.errors import Invalid
+from chain.types import Grains
+from vm.context import Context
+from vm.envelope import Transaction, check_authorisation
+from vm.fees import Fee, fee
+from vm.kind import Kind
+from vm.registry import kind_named
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A transaction that is well formed and carries its sender's signature; independent of any state."""
+
+    transaction: Transaction
+    kind: Kind
+    body: Record
+    size_bytes: int
+
+
+def parse(data: bytes, chain_id: bytes) -> Parsed:
+    """Decode and check everything that needs no state, the signature last.
+
+    Raises: Invalid ENC_*, KIND, SIZE, CHAIN_ID, BAD_AUTH.
+    """
+    transaction = Transaction.from_bytes(data)
+    kind = kind_named(transaction.kind)
+    if len(data) > kind.max_bytes:
+        raise Invalid("SIZE", found=f"{len(data)} bytes", allowed=f"{kind.max_bytes} bytes for {kind.name}")
+    if transaction.chain_id != chain_id:
+        raise Invalid("CHAIN_ID", found=transaction.chain_id.decode(errors="replace"), allowed=chain_id.decode())
+    body = kind.body.from_bytes(transaction.body)
+    check_authorisation(transaction)
+    return Parsed(transaction, kind, body, len(data))
+
+
+def quote(context: Context, parsed: Parsed) -> Fee:
+    """The fee this transaction pays in a block on this state."""
+    return fee(
+        context.spec.money,
+        context.chain.base_fee_grains,
+        weight=parsed.kind.weight,
+        size_bytes=parsed.size_bytes,
+        tip_grains=parsed.transaction.tip_grains,
+    )
+
+
+def check_includable(context: Context, parsed: Parsed) -> Fee:
+    """Whether the transaction may stand in a block on this state; returns its fee, changes nothing.
+
+    Raises: Invalid EXPIRED, NONCE, FEE_TOO_LOW, BALANCE, TIP, and the sponsor's codes.
+    """
+    transaction = parsed.transaction
+    if context.height > transaction.valid_until:
+        raise Invalid("EXPIRED", found=f"height {context.height}", allowed=f"at most {transaction.valid_until}")
+    account = context.account(transaction.sender)
+    if transaction.nonce != account.nonce:
+        raise Invalid("NONCE", found=transaction.nonce, allowed=account.nonce)
+    cost = quote(context, parsed)
+    if parsed.kind.sponsor is not None:
+        if transaction.tip_grains:
+            raise Invalid("TIP", found=transaction.tip_grains, allowed="0: the audit escrow pays for this kind")
+        parsed.kind.sponsor(context.child(), transaction, parsed.body, cost.burned)
+        return cost
+    if transaction.max_fee_grains < cost.total:
+        raise Invalid("FEE_TOO_LOW", found=transaction.max_fee_grains, allowed=f"at least {cost.total} grains")
+    if account.balance_grains < cost.total:
+        raise Invalid("BALANCE", found=account.balance_grains, allowed=f"at least the fee of {cost.total} grains")
+    return cost
+
+
+def execute(context: Context, parsed: Parsed) -> Receipt:
+    """Pay, then do: returns the receipt; `context` has taken the changes.
+
+    Raises: Invalid if the transaction may not be in a block at all.
+    """
+    transaction = parsed.transaction
+    cost = check_includable(context, parsed)
+    if parsed.kind.sponsor is not None:
+        parsed.kind.sponsor(context, transaction, parsed.body, cost.burned)
+    else:
+        context.debit(transaction.sender, cost.total)
+        context.burn(cost.burned)
+        chain = context.chain
+        context.put_chain(replace(chain, pending_tips_grains=Grains(chain.pending_tips_grains + cost.tip)))
+    account = context.account(transaction.sender)
+    context.put_account(transaction.sender, replace(account, nonce=account.nonce + 1))
+    scope = context.child()
+    code = ""
+    try:
+        parsed.kind.apply(scope, transaction, parsed.body)
+    except Invalid as error:
+        code = error.code
+    else:
+        context.merge(scope)
+    return Receipt(
+        transaction=transaction.id,
+        code=code,
+        weight=parsed.kind.weight,
+        burned_grains=Grains(cost.burned),
+        tip_grains=Grains(cost.tip),
+        events=() if code else tuple(scope.events),
+    )

@@ -1,0 +1,175 @@
+"""The automatic steps of a job: expiry, lateness, the draw, settlement, and the ends they lead to.  Spec: [JOB-LIFE].
+
+No transaction settles a job; the agenda does, at the height fixed when the job entered its state. A step finds the job
+in the state it was scheduled for, or the job has moved on and nothing happens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from chain.ints import add
+from chain.ledger import AgendaKind, Namespace, WeightSnapshot, height_key
+from chain.types import ZERO_HASH, Address, Grains, Hash32, Height, JobId
+from vm.context import Context
+from vm.jobs import money
+from vm.jobs.committee import beacon, draw, eligible
+from vm.jobs.record import Attestation, Job, Status, Verdict, load_job, store_job
+
+
+NO_HASH = Hash32(ZERO_HASH)
+
+
+def expire(context: Context, job_id: JobId) -> None:
+    """Nobody claimed in time: the escrow goes back."""
+    job = load_job(context, job_id)
+    if job.status == Status.OPEN:
+        refund(context, job_id, job, Status.EXPIRED)
+
+
+def late(context: Context, job_id: JobId) -> None:
+    """Claimed but not committed by the deadline: the escrow goes back, the provider pays the small penalty."""
+    job = load_job(context, job_id)
+    if job.status == Status.CLAIMED:
+        refund(context, job_id, job, Status.LATE)
+
+
+def draw_committee(context: Context, job_id: JobId) -> None:
+    """The beacon blocks are known: fill the seats from the weights frozen at claim."""
+    job = load_job(context, job_id)
+    if job.status != Status.COMMITTED:
+        return
+    rules = context.spec.jobs
+    seed = beacon(job_id, context.chain.tickets, rules, job.committed_height)
+    candidates = eligible(load_weights(context, job.weights_epoch), job.payer, job.provider)
+    members = draw(seed, candidates, rules.committee_size)
+    empty = tuple(Attestation(member, NO_HASH, Verdict.NONE, NO_HASH, Grains(0)) for member in members)
+    store_job(context, job_id, replace(job, beacon=seed, seats=empty, round=1))
+    context.emit("CommitteeDrawn", job=job_id, beacon=seed)
+
+
+def settle(context: Context, job_id: JobId) -> None:
+    """The dispute window is over: a quorum of `ok` settles, anything else is VOID [JOB-VOID]."""
+    job = load_job(context, job_id)
+    if job.status != Status.COMMITTED:
+        return
+    approving = [seat.member for seat in job.seats if seat.verdict == Verdict.OK]
+    if len(approving) < context.spec.jobs.quorum:
+        refund(context, job_id, job, Status.VOID)
+        return
+    rules = context.spec.jobs
+    paid_price = money.price(job.macs, job.bid_per_gmac_grains)
+    split = money.settle(
+        rules,
+        escrow_grains=job.escrow_grains,
+        audit_grains=job.escrow_audit_grains,
+        attest_fees_grains=job.attest_fees_grains,
+        bond_grains=job.bond_grains,
+        paid_price_grains=paid_price,
+        paid_seats=len(approving),
+        bound=job.bound_blocks > 0,
+    )
+    context.unlock(job.escrow_grains - job.attest_fees_grains + job.bond_grains)
+    context.credit(job.provider, split.provider)
+    for member in approving:
+        context.credit(member, split.member)
+    context.credit(job.payer, split.payer)
+    context.burn(split.burned)
+    chain = context.chain
+    context.put_chain(
+        replace(
+            chain,
+            treasury_grains=Grains(add(chain.treasury_grains, split.treasury)),
+            staker_pool_grains=Grains(add(chain.staker_pool_grains, split.stakers)),
+            settled_macs=add(chain.settled_macs, job.macs),
+        )
+    )
+    close(context, job_id, job, Status.SETTLED)
+    context.emit(
+        "JobSettled",
+        job=job_id,
+        provider=job.provider,
+        paid_grains=paid_price,
+        committee_grains=split.member * len(approving),
+        burned_grains=split.burned + job.attest_fees_grains,
+        treasury_grains=split.treasury,
+        stakers_grains=split.stakers,
+        bonus_grains=split.bonus,
+        refund_grains=split.payer,
+    )
+
+
+def refund(context: Context, job_id: JobId, job: Job, status: Status) -> None:
+    """End a job without a result: the payer gets its escrow back, less the attestation fees already burned.
+
+    LATE and VOID cost the provider the small penalty, half to the payer and half burned; the rest of the bond returns.
+    """
+    penalty = 0
+    if status in (Status.LATE, Status.VOID):
+        penalty = money.small_penalty(context.spec.jobs, job.escrow_grains, job.bond_grains)
+    to_payer = penalty // 2
+    back = job.escrow_grains - job.attest_fees_grains
+    context.unlock(back + job.bond_grains)
+    context.credit(job.payer, back + to_payer)
+    context.credit(job.provider, job.bond_grains - penalty)
+    context.burn(penalty - to_payer)
+    close(context, job_id, job, status)
+    context.emit(
+        "JobRefunded",
+        job=job_id,
+        status=status,
+        payer=job.payer,
+        refund_grains=back + to_payer,
+        penalty_grains=penalty,
+        burned_grains=penalty - to_payer,
+    )
+
+
+def slash(context: Context, job_id: JobId, job: Job, prover: Address) -> int:
+    """A fraud proof held: payer whole, bond half burned, a quarter each to prover and payer; returns the reward."""
+    reward = job.bond_grains // 4
+    to_payer = job.bond_grains // 4
+    back = job.escrow_grains - job.attest_fees_grains
+    context.unlock(back + job.bond_grains)
+    context.credit(job.payer, back + to_payer)
+    context.credit(prover, reward)
+    context.burn(job.bond_grains - reward - to_payer)
+    close(context, job_id, job, Status.SLASHED)
+    context.emit(
+        "JobSlashed",
+        job=job_id,
+        provider=job.provider,
+        bond_grains=job.bond_grains,
+        burned_grains=job.bond_grains - reward - to_payer,
+        prover_grains=reward,
+        payer_grains=back + to_payer,
+    )
+    return reward
+
+
+def close(context: Context, job_id: JobId, job: Job, status: Status) -> None:
+    """Enter a terminal state; there is no way out of one."""
+    assert not Status(job.status).terminal
+    store_job(context, job_id, replace(job, status=status, closed_height=Height(context.height)))
+
+
+def load_weights(context: Context, epoch: int) -> WeightSnapshot:
+    """The weights frozen at an epoch boundary; kept for as long as a job can refer to them."""
+    data = context.state.get(height_key(Namespace.WEIGHTS, epoch))
+    assert data is not None, "snapshots outlive the jobs that froze them"
+    return WeightSnapshot.from_bytes(data)
+
+
+def weights_retention_epochs(context: Context) -> int:
+    """Epochs for which a snapshot must be kept: the longest a job can take from claim to settlement."""
+    rules = context.spec.jobs
+    longest = rules.deadline_maximum_blocks + rules.settle_offset + rules.second_round_blocks
+    return longest // context.spec.pace.epoch_blocks + 2
+
+
+JOB_STEPS = {
+    AgendaKind.JOB_EXPIRES: expire,
+    AgendaKind.JOB_LATE: late,
+    AgendaKind.JOB_DRAW: draw_committee,
+    AgendaKind.JOB_SETTLES: settle,
+}

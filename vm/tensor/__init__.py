@@ -1,0 +1,1 @@
+"""Integer tensor programs: what a job computes."""
