@@ -13,7 +13,7 @@ IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 
 PYTHON ?= $(shell for python in python3.12 python3.11 python3; do \
 	"$$python" -c '$(IS_SUPPORTED)' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: demo test lint pytest test-slow setup lock clean
+.PHONY: demo test lint pytest test-slow setup gpu-cuda12 gpu-cuda13 lock clean
 
 demo: setup
 	$(DEMO)
@@ -51,15 +51,22 @@ $(STAMP): setup.py requirements-build.lock requirements.lock $(wildcard $(STANDI
 	$(BIN)/python -m pip check
 	@touch $@
 
+# CuPy for the `cuda` backend, by the major version of CUDA the driver supports; `nvidia-smi` shows it.
+gpu-cuda12 gpu-cuda13: setup
+	$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements-$@.lock
+	$(BIN)/python -m pip check
+
 # Rewrites the lock files from setup.py (needs the network): every package with its exact version and the hashes of all
 # its files. `make lock UPGRADE=--upgrade` takes newer releases where setup.py allows them. fastecdsa is the stand-in.
-COMPILE := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+COMPILE := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 lock:
 	"$(PYTHON)" -m venv --clear build/lock
 	build/lock/bin/python -m pip install -qq uv==0.13.8
 	$(COMPILE) setup.py --extra demo --extra dev --no-emit-package fastecdsa --output-file requirements.lock
 	printf 'setuptools\nwheel\n' | $(COMPILE) - --constraint requirements.lock --output-file requirements-build.lock
+	for cuda in cuda12 cuda13; do grep -o "cupy-$${cuda}x==[0-9.]*" setup.py \
+	  | $(COMPILE) - --constraint requirements.lock --output-file requirements-gpu-$$cuda.lock || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest_cache

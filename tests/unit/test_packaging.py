@@ -19,7 +19,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"node", "chain", "consensus", "vm", "p2p", "compute", "genesis"}
-LOCKS = ("requirements.lock", "requirements-build.lock")
+CUDA_LOCKS = {cuda: f"requirements-gpu-{cuda}.lock" for cuda in ("cuda12", "cuda13")}
+LOCKS = ("requirements.lock", "requirements-build.lock", *CUDA_LOCKS.values())
 # Prints what setup.py tells setuptools.
 DESCRIBE = """
 import setuptools, distutils.core
@@ -138,8 +139,17 @@ def test_lock_names_no_index_and_no_path(lock: str) -> None:
 
 
 def test_locks_agree() -> None:
-    everything, build = (dict(_name_and_version(entry) for entry in _lock_entries(lock)) for lock in LOCKS)
-    assert {name: everything[name] for name in build} == build
+    everything, *others = (dict(_name_and_version(entry) for entry in _lock_entries(lock)) for lock in LOCKS)
+    for other in others:
+        shared = everything.keys() & other.keys()
+        assert {name: other[name] for name in shared} == {name: everything[name] for name in shared}
+
+
+@pytest.mark.parametrize(("cuda", "lock"), CUDA_LOCKS.items())
+def test_gpu_extra_is_locked(cuda: str, lock: str) -> None:
+    locked = dict(_name_and_version(entry) for entry in _lock_entries(lock))
+    (requirement,) = _describe()["extras"][f"gpu-{cuda}"]
+    assert _is_met(requirement, locked), f"{requirement} is not met by {lock}: run `make lock`"
 
 
 def test_direct_requirements_are_locked_at_an_allowed_version() -> None:
