@@ -15,6 +15,7 @@ integer forms, floats, nil, booleans, maps, extensions and trailing bytes at onc
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import IntEnum
 from functools import cache
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
@@ -123,6 +124,21 @@ class BigUint(WireType):
         if type(wire) is not bytes or len(wire) != self.size:
             raise Invalid("ENC_BYTES", found=_kind(wire), allowed=f"{self.size} bytes")
         return int.from_bytes(wire, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(WireType):
+    """A member of an integer enumeration; numbers without a name are refused."""
+
+    members: type[IntEnum]
+
+    def encode(self, value: Any) -> Any:
+        return int(self.decode(int(value)))
+
+    def decode(self, wire: Any) -> Any:
+        if type(wire) is not int or wire not in self.members._value2member_map_:
+            raise Invalid("ENC_ENUM", found=wire, allowed=", ".join(str(int(member)) for member in self.members))
+        return self.members(wire)
 
 
 @dataclass(frozen=True, slots=True)

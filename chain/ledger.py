@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Annotated, ClassVar
 
 from chain.codec import U63, Nested, Raw, Record, Seq, Uint
-from chain.hashing import Tag, h256
+from chain.state.reader import state_key
 from chain.types import Address, Grains, Hash32, Height, PublicKey, StateKey
 
 MAX_VALIDATORS = 1024
@@ -29,11 +29,6 @@ class Namespace(IntEnum):
     WEIGHTS = 5
     VALIDATOR_INDEX = 6
     CHAIN = 7
-
-
-def state_key(namespace: Namespace, identifier: bytes = b"") -> StateKey:
-    """The place of an entry in the state tree."""
-    return StateKey(h256(Tag.STATE_KEY, bytes([namespace]) + identifier))
 
 
 def height_key(namespace: Namespace, height: int) -> StateKey:

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
 from functools import lru_cache
+from typing import Annotated
 
 from blake3 import blake3
 
+from chain.codec import OneOf, Record, Uint
 from chain.errors import Invalid
 from chain.hashing import BulkTag, b3, b3_keyed
 from chain.types import Hash32, TensorRoot
@@ -27,7 +29,7 @@ MAX_COLUMNS = 1 << 20
 """Far above any job step; they keep the sizes computed from hostile shapes small integers."""
 
 
-class DType(Enum):
+class DType(IntEnum):
     """Element types; the value is what is hashed and sent."""
 
     INT8 = 1
@@ -39,20 +41,12 @@ class DType(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class TensorInfo:
+class TensorInfo(Record):
     """Shape and element type of a tensor with one or more rows and columns."""
 
-    rows: int
-    columns: int
-    dtype: DType
-
-    def __post_init__(self) -> None:
-        if not (1 <= self.rows <= MAX_ROWS and 1 <= self.columns <= MAX_COLUMNS):
-            raise Invalid(
-                "TENSOR_SHAPE",
-                found=f"{self.rows}x{self.columns}",
-                allowed=f"1..{MAX_ROWS} rows of 1..{MAX_COLUMNS} columns",
-            )
+    rows: Annotated[int, Uint(MAX_ROWS, 1)]
+    columns: Annotated[int, Uint(MAX_COLUMNS, 1)]
+    dtype: Annotated[DType, OneOf(DType)]
 
     @property
     def row_bytes(self) -> int:
@@ -64,7 +58,7 @@ class TensorInfo:
 
 
 def row_root(info: TensorInfo, data: bytes | memoryview, key: bytes | None = None) -> TensorRoot:
-    """Commitment to the tensor whose rows are `data`.  Raises: Invalid TENSOR_SIZE for data of another shape."""
+    """Commitment to the tensor whose rows are `data`.  Raises: Invalid TENSOR_SIZE."""
     keys = _keys(key)
     level = _leaves(info, data, keys.leaf)
     while len(level) > 1:
@@ -107,12 +101,22 @@ def verify_row(
     key: bytes | None = None,
 ) -> bool:
     """Whether `row_bytes` is row number `row` of the tensor under `root`."""
-    if not 0 <= row < info.rows or len(row_bytes) != info.row_bytes:
-        return False
-    if len(path) != path_length(info.rows, row):
+    return len(row_bytes) == info.row_bytes and opens_leaf(root, info, row, row_bytes, path, key)
+
+
+def opens_leaf(
+    root: TensorRoot,
+    info: TensorInfo,
+    row: int,
+    leaf: bytes | memoryview,
+    path: Sequence[bytes],
+    key: bytes | None = None,
+) -> bool:
+    """Whether `leaf`, of whatever length, stands at `row` under `root`: shows up a producer that hashed other bytes."""
+    if not 0 <= row < info.rows or len(path) != path_length(info.rows, row):
         return False
     keys = _keys(key)
-    node: bytes = b3_keyed(keys.leaf, row_bytes)
+    node: bytes = b3_keyed(keys.leaf, leaf)
     siblings = iter(path)
     width = info.rows
     while width > 1:

@@ -27,7 +27,7 @@ from chain.types import Address, Grains, Height
 from genesis.spec import ChainSpec
 from vm.events import event
 
-CHAIN_KEY = state_key(Namespace.CHAIN)
+CHAIN_KEY = state_key(Namespace.CHAIN, b"")
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Context:
 
     def merge(self, child: Context) -> None:
         """Take over everything a finished child scope did."""
-        child.state.merge()
+        self.state.merge(child.state)
         self.events.extend(child.events)
 
     def emit(self, name: str, **values: int | bytes) -> None:

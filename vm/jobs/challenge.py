@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, ClassVar
 
+import numpy as np
+
 from chain.codec import Blob, Nested, OneOf, Raw, Record, Seq, Uint
 from chain.errors import Invalid
 from chain.tensors import MAX_ROWS, DType, TensorInfo, opens_leaf, verify_row
@@ -89,7 +91,8 @@ def _judge_element(proof: FraudProof, shape: Gemm) -> None:
     _require(verify_row(proof.input_roots[1], info_b, right.row, right.leaf, right.path))
     _require(verify_row(proof.result_root, shape.output, result.row, result.leaf, result.path, key))
     claimed = int.from_bytes(result.leaf[4 * proof.column : 4 * proof.column + 4], "little", signed=True)
-    if claimed == exact_element(left.leaf, right.leaf):
+    exact = exact_element(np.frombuffer(left.leaf, np.int8), np.frombuffer(right.leaf, np.int8))
+    if claimed == exact:
         raise Invalid("NOT_WRONG", found=f"element ({left.row}, {proof.column}) is {claimed}", allowed="a wrong element")
 
 

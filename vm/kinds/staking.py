@@ -15,7 +15,7 @@ from vm.context import Context
 from vm.envelope import Transaction
 from vm.kind import Kind
 
-INDEX_KEY = state_key(Namespace.VALIDATOR_INDEX)
+INDEX_KEY = state_key(Namespace.VALIDATOR_INDEX, b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,4 +45,4 @@ def result_path(key: Hash32, records: Sequence[TraceRecord]) -> tuple[Hash32, ..
 
 def verify_result(root: Hash32, key: Hash32, record: TraceRecord, count: int, path: Sequence[Hash32]) -> bool:
     """Whether `record` is the last of `count` records under `root`."""
-    return verify_list_path(root, Tag.TRACE_LEAF, count - 1, count, key + record.to_bytes(), path)
+    return verify_list_path(Tag.TRACE_LEAF, root, count - 1, count, key + record.to_bytes(), path)

@@ -1,0 +1,50 @@
+"""Epoch boundaries: freezing the weights from which committees are drawn.  Spec: [EPOCH-*]."""
+
+from __future__ import annotations
+
+from chain.ledger import (
+    AgendaKind,
+    Namespace,
+    Validator,
+    ValidatorIndex,
+    Weight,
+    WeightSnapshot,
+    height_key,
+    state_key,
+)
+from vm.context import Context
+from vm.jobs.lifecycle import weights_retention_epochs
+from vm.kinds.staking import INDEX_KEY
+
+
+def start_epoch(context: Context) -> None:
+    """At the first block of an epoch, freeze every validator's stake before any transaction runs [EPOCH-FREEZE]."""
+    length = context.spec.pace.epoch_blocks
+    if context.height % length:
+        return
+    epoch = context.height // length
+    weights = tuple(Weight(v, validator(context, v).stake_grains) for v in validator_addresses(context))
+    context.state.put(height_key(Namespace.WEIGHTS, epoch), WeightSnapshot(epoch, weights).to_bytes())
+    pruned_height = (epoch + weights_retention_epochs(context)) * length
+    context.schedule(pruned_height, AgendaKind.WEIGHTS_PRUNED, b"", epoch)
+    context.emit(
+        "EpochStarted", epoch=epoch, validators=len(weights), stake_grains=sum(w.stake_grains for w in weights)
+    )
+
+
+def prune_weights(context: Context, epoch: int) -> None:
+    """Forget a snapshot no job can refer to any more."""
+    context.state.delete(height_key(Namespace.WEIGHTS, epoch))
+
+
+def validator_addresses(context: Context) -> tuple[bytes, ...]:
+    """All validators, ascending by address."""
+    data = context.state.get(INDEX_KEY)
+    assert data is not None, "genesis writes the validator index"
+    return ValidatorIndex.from_bytes(data).addresses
+
+
+def validator(context: Context, address: bytes) -> Validator:
+    data = context.state.get(state_key(Namespace.VALIDATOR, address))
+    assert data is not None, "the index lists only validators that exist"
+    return Validator.from_bytes(data)

@@ -1,0 +1,156 @@
+"""The state transition of one block.  Spec: [STF-*].
+
+Order: the parent's winner (coinbase, ticket, bound job), the epoch boundary, the agenda, the transactions in block
+order, the base fee. Everything is a function of the parent's state, the parent's header and certificate, and the
+transactions; nothing depends on this block's own proof, because its state root is fixed before the proof exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from chain.blocks import MAX_BODY_BYTES, Header, Receipt
+from chain.errors import Invalid
+from chain.hashing import Tag
+from chain.ledger import TICKET_RING, AgendaItem, AgendaKind, Ticket
+from chain.merkle import list_root
+from chain.state.overlay import Overlay
+from chain.state.reader import StateReader
+from chain.types import NO_JOB, ZERO_HASH, Address, Grains, Hash32, Height, JobId, StateKey, TxId
+from compute.spec.claim import NO_BINDING, Binding
+from consensus.epochs import prune_weights, start_epoch
+from consensus.rewards import earn_coinbase, mature_coinbase
+from genesis.spec import ChainSpec
+from vm.context import Context
+from vm.execute import Parsed, execute
+from vm.fees import next_base_fee
+from vm.jobs.lifecycle import JOB_STEPS
+from vm.jobs.record import Status, load_job, store_job
+
+AGENDA_LIMIT = 512
+"""Automatic steps per block; the rest waits for the next block, so a block's cost stays bounded [STF-AGENDA]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What a transition needs to know of the block before it; genesis has a zero ticket and no binding."""
+
+    header: Header
+    ticket: Hash32
+    binding: Binding
+
+    @staticmethod
+    def genesis(header: Header) -> Parent:
+        return Parent(header, Hash32(ZERO_HASH), NO_BINDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of a transition: what changes, and what the header must commit to besides the state root."""
+
+    changes: Mapping[StateKey, bytes | None]
+    receipts: tuple[Receipt, ...]
+    receipt_root: Hash32
+    transaction_root: Hash32
+
+
+class Transition:
+    """A block under construction, by a producer or by a verifier: both take exactly this path."""
+
+    def __init__(self, spec: ChainSpec, state: StateReader, parent: Parent) -> None:
+        """Run everything that comes before the transactions."""
+        self._state = Overlay(state)
+        self.context = Context(spec, self._state, Height(parent.header.height + 1))
+        self._transactions: list[bytes] = []
+        self._receipts: list[Receipt] = []
+        self._weight = 0
+        self._bytes = 0
+        _credit_parent(self.context, parent)
+        start_epoch(self.context)
+        for item in self.context.take_agenda(AGENDA_LIMIT):
+            _run(self.context, item)
+
+    def add(self, data: bytes, parsed: Parsed) -> Receipt:
+        """Run one transaction.
+
+        Raises: Invalid BLOCK_FULL, or because the transaction may not be in this block; nothing has changed then.
+        """
+        limit = self.context.spec.money.block_weight_limit
+        if self._weight + parsed.kind.weight > limit or self._bytes + len(data) > MAX_BODY_BYTES:
+            raise Invalid("BLOCK_FULL", found=self._weight + parsed.kind.weight, allowed=f"{limit} weight units")
+        scope = self.context.child()
+        receipt = execute(scope, parsed)
+        self._state.merge(scope.state)  # its events are in the receipt; the block's own events are those of automatic steps
+        self._weight += parsed.kind.weight
+        self._bytes += len(data)
+        self._transactions.append(data)
+        self._receipts.append(receipt)
+        return receipt
+
+    def finish(self) -> Outcome:
+        """Adjust the base fee and close the block."""
+        chain = self.context.chain
+        base_fee = next_base_fee(self.context.spec.money, chain.base_fee_grains, self._weight)
+        self.context.put_chain(replace(chain, base_fee_grains=Grains(base_fee)))
+        automatic = Receipt(TxId(ZERO_HASH), "", 0, Grains(0), Grains(0), tuple(self.context.events))
+        receipts = (automatic, *self._receipts)
+        return Outcome(
+            changes=self._state.changes(),
+            receipts=receipts,
+            receipt_root=list_root(Tag.RECEIPT_LEAF, [receipt.to_bytes() for receipt in receipts]),
+            transaction_root=list_root(Tag.TX_LEAF, self._transactions),
+        )
+
+
+def run_block(
+    spec: ChainSpec, state: StateReader, parent: Parent, transactions: Iterable[tuple[bytes, Parsed]]
+) -> Outcome:
+    """The whole transition of a received block.  Raises: Invalid if a transaction may not be in it."""
+    transition = Transition(spec, state, parent)
+    for data, parsed in transactions:
+        transition.add(data, parsed)
+    return transition.finish()
+
+
+def check_commitments(header: Header, outcome: Outcome, state_root: bytes) -> None:
+    """The header must commit to exactly this outcome [STF-ROOTS].  Raises: Invalid ROOT_*."""
+    for code, found, allowed in (
+        ("ROOT_TRANSACTIONS", header.transaction_root, outcome.transaction_root),
+        ("ROOT_RECEIPTS", header.receipt_root, outcome.receipt_root),
+        ("ROOT_STATE", header.state_root, state_root),
+        ("ROOT_VOTES", header.votes_root, EMPTY_VOTES_ROOT),
+    ):
+        if found != allowed:
+            raise Invalid(code, found=found, allowed=allowed)
+
+
+EMPTY_VOTES_ROOT = list_root(Tag.VOTE_LEAF, [])
+"""Blocks carry no finality votes yet; their section and its root are part of the format."""
+
+
+def _credit_parent(context: Context, parent: Parent) -> None:
+    """Ticket, coinbase and bound job of the parent take effect here, one block late [STF-PARENT]."""
+    if not parent.header.height:
+        return
+    earn_coinbase(context, parent.header.miner)
+    chain = context.chain
+    ring = (*chain.tickets, Ticket(parent.header.height, parent.ticket))[-TICKET_RING:]
+    context.put_chain(replace(chain, tickets=ring))
+    if parent.binding.job != NO_JOB:
+        job = load_job(context, parent.binding.job)
+        if not Status(job.status).terminal:
+            store_job(context, parent.binding.job, replace(job, bound_blocks=job.bound_blocks + 1))
+            context.emit(
+                "BlockBound", job=parent.binding.job, provider=job.provider, height=parent.header.height
+            )
+
+
+def _run(context: Context, item: AgendaItem) -> None:
+    kind = AgendaKind(item.kind)
+    if kind is AgendaKind.COINBASE_MATURES:
+        mature_coinbase(context, Address(item.subject[:20]), item.number)
+    elif kind is AgendaKind.WEIGHTS_PRUNED:
+        prune_weights(context, item.number)
+    else:
+        JOB_STEPS[kind](context, JobId(item.subject))
