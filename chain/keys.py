@@ -100,5 +100,5 @@ def self_check() -> None:
 def _library_fault(what: str, found: str) -> LocalFault:
     return LocalFault(
         "SIGNATURE_LIBRARY", found=f"{what}: {found}", allowed="the verdicts of libsodium 1.0.20",
-        hint="Install the pinned PyNaCl wheel (requirements.lock); another libsodium may follow another rule.",
+        hint="Install the pinned PyNaCl wheel (requirements.lock); another one may judge otherwise.",
     )

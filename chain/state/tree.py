@@ -1,0 +1,274 @@
+"""The committed state: pages in the store, the hashes above them in memory.  Spec: [STATE-ROOT],
+[STATE-STORE].
+
+`stage` computes what a block would change and leaves the tree alone, so a producer may stage and forget. The
+importer writes `staged.writes` in the same atomic batch as the block and calls `apply` afterwards. If the
+process dies in between, `load` rebuilds the same tree from the pages. Nothing is versioned: to leave a block,
+stage its undo record.
+
+Not safe for use from two threads at once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from chain.errors import LocalFault
+from chain.kv import KV
+from chain.state.nodes import EMPTY_ROOT, KEY_BITS, nearest, node_hash, subtree_path
+from chain.state.pages import (
+    EMPTY_PAGE,
+    PAGE_ENTRIES,
+    PAGE_PREFIX,
+    Change,
+    Page,
+    bits_of,
+    page_key,
+    page_place,
+    parse_page,
+)
+from chain.state.proofs import AbsenceProof, InclusionProof, Step, Witness
+from chain.state.undo import Undo
+from chain.types import Hash32, StateKey
+
+DEFAULT_CACHE_BYTES = 64 << 20
+ROOT_PLACE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Everything one block would do to the state."""
+
+    base_root: Hash32
+    root: Hash32
+    writes: list[tuple[bytes, bytes | None]]
+    """For the store: pages set and pages removed."""
+    undo: Undo
+    hashes: dict[int, Hash32 | None] = field(repr=False)
+    pages: dict[int, Page] = field(repr=False)
+
+
+class StateTree:
+    """The state at one block."""
+
+    __slots__ = ("_cache", "_hashes", "_kv")
+
+    def __init__(self, kv: KV, hashes: dict[int, Hash32], cache_bytes: int) -> None:
+        self._kv = kv
+        self._hashes = hashes
+        self._cache = _PageCache(cache_bytes)
+
+    @classmethod
+    def load(cls, kv: KV, *, cache_bytes: int = DEFAULT_CACHE_BYTES) -> Self:
+        """Rebuild the tree from the pages in `kv`; the caller compares `root` with the head's.
+
+        Raises:
+            LocalFault: DB_CORRUPT if the pages are damaged or overlap.
+        """
+        hashes: dict[int, Hash32] = {}
+        for key, data in kv.iterate(PAGE_PREFIX):
+            place = page_place(key)
+            hashes[place] = parse_page(place, data).root()
+        above = _ancestors(hashes)
+        for place in above:
+            if place in hashes:
+                raise LocalFault(
+                    "DB_CORRUPT",
+                    found=f"state page {page_key(place).hex()} above another page",
+                    hint="Check the disk; then let the node fetch the state again.",
+                )
+        for place in above:
+            joined = _join(place, hashes.get(2 * place), hashes.get(2 * place + 1))
+            assert joined is not None
+            hashes[place] = joined
+        return cls(kv, hashes, cache_bytes)
+
+    @property
+    def root(self) -> Hash32:
+        return self._hashes.get(ROOT_PLACE, EMPTY_ROOT)
+
+    def get(self, key: StateKey, /) -> bytes | None:
+        """The value under `key`; None if there is none."""
+        return self._page(self._locate(key)).get(key)
+
+    def items(self) -> Iterator[Change]:
+        """Every entry by ascending key, as stored."""
+        for key, data in self._kv.iterate(PAGE_PREFIX):
+            page = parse_page(page_place(key), data)
+            yield from ((page.key(at), page.value(at)) for at in range(len(page.keys)))
+
+    def stage(self, changes: Mapping[StateKey, bytes | None]) -> Staged:
+        """What `changes` (None deletes) would make of the state; changes nothing itself.
+
+        Changes that put what is already there leave no trace. Staging `dict(staged.undo)` after `apply` leads
+        back.
+        """
+        touched: dict[int, list[Change]] = {}
+        for key in sorted(changes):
+            touched.setdefault(self._locate(key), []).append((key, changes[key]))
+        undo: list[Change] = []
+        pages: dict[int, Page] = {}
+        for place, page_changes in touched.items():
+            page, page_undo = self._page(place).changed(page_changes)
+            if page_undo:
+                undo += page_undo
+                pages[place] = EMPTY_PAGE
+                _cut(place, page, pages)
+        hashes = self._rehashed(pages)
+        return Staged(
+            base_root=self.root,
+            root=(hashes[ROOT_PLACE] or EMPTY_ROOT) if hashes else self.root,
+            writes=[(page_key(place), page.to_bytes() or None) for place, page in pages.items()],
+            undo=tuple(undo),
+            hashes=hashes,
+            pages=pages,
+        )
+
+    def apply(self, staged: Staged) -> None:
+        """Move on to the staged state, whose writes the store now holds."""
+        assert staged.base_root == self.root
+        for place, value in staged.hashes.items():
+            if value is None:
+                self._hashes.pop(place, None)
+            else:
+                self._hashes[place] = value
+        for place, page in staged.pages.items():
+            self._cache.put(place, page)
+
+    def prove(self, key: StateKey) -> InclusionProof | None:
+        """A proof of the value under `key`; None if there is none."""
+        place = self._locate(key)
+        value = self._page(place).get(key)
+        return None if value is None else InclusionProof(value, self._path(place, int.from_bytes(key, "big")))
+
+    def prove_absent(self, key: StateKey) -> AbsenceProof | None:
+        """A proof that nothing is under `key`; None if something is."""
+        if self.root == EMPTY_ROOT:
+            return AbsenceProof(())
+        number = int.from_bytes(key, "big")
+        place = ROOT_PLACE
+        while self._is_cut(place):
+            wanted = 2 * place + _bit(number, bits_of(place))
+            place = wanted if wanted in self._hashes else wanted ^ 1
+        page = self._page(place)
+        at = nearest(page.keys, number)
+        if page.keys[at] == number:
+            return None
+        return AbsenceProof((Witness(page.key(at), page.value(at), self._path(place, page.keys[at])),))
+
+    def _locate(self, key: StateKey) -> int:
+        """The place of the page that holds `key`, or would."""
+        number = int.from_bytes(key, "big")
+        hashes = self._hashes
+        place, spare = ROOT_PLACE, KEY_BITS
+        while 2 * place in hashes or 2 * place + 1 in hashes:
+            spare -= 1
+            place = 2 * place + (number >> spare & 1)
+        return place
+
+    def _is_cut(self, place: int) -> bool:
+        """Whether pages lie below `place` and not at it."""
+        return 2 * place in self._hashes or 2 * place + 1 in self._hashes
+
+    def _page(self, place: int) -> Page:
+        if place not in self._hashes:
+            return EMPTY_PAGE
+        page = self._cache.get(place)
+        if page is None:
+            data = self._kv.get(page_key(place))
+            if data is None:
+                raise LocalFault("DB_CORRUPT", found="a state page is gone", hint="Check the disk; then resynchronise.")
+            page = parse_page(place, data)
+            self._cache.put(place, page)
+        return page
+
+    def _rehashed(self, pages: Mapping[int, Page]) -> dict[int, Hash32 | None]:
+        """New hashes of the changed pages and of every place above them; None where nothing is left."""
+        fresh: dict[int, Hash32 | None] = {
+            place: page.root() if page.keys else None for place, page in pages.items()
+        }
+        old = self._hashes
+        for place in _ancestors(fresh):
+            left, right = 2 * place, 2 * place + 1
+            fresh[place] = _join(
+                place,
+                fresh[left] if left in fresh else old.get(left),
+                fresh[right] if right in fresh else old.get(right),
+            )
+        return fresh
+
+    def _path(self, place: int, number: int) -> tuple[Step, ...]:
+        """Path of the entry `number` in the page at `place`, up to the root."""
+        page = self._page(place)
+        path = [Step(*step) for step in subtree_path(page.keys, page.leaves, page.keys.index(number))]
+        while place > ROOT_PLACE:
+            sibling = self._hashes.get(place ^ 1)
+            place >>= 1
+            if sibling is not None:
+                path.append(Step(bits_of(place), sibling))
+        return tuple(path)
+
+
+class _PageCache:
+    """Pages used last, bounded by an estimate of their memory."""
+
+    __slots__ = ("_limit_bytes", "_pages", "_used_bytes")
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._used_bytes = 0
+        self._pages: OrderedDict[int, Page] = OrderedDict()
+
+    def get(self, place: int) -> Page | None:
+        page = self._pages.get(place)
+        if page is not None:
+            self._pages.move_to_end(place)
+        return page
+
+    def put(self, place: int, page: Page) -> None:
+        """Remember the page at `place`; an empty one only takes the old one's place away."""
+        old = self._pages.pop(place, None)
+        if old is not None:
+            self._used_bytes -= old.size_bytes()
+        if page.keys:
+            self._pages[place] = page
+            self._used_bytes += page.size_bytes()
+        while self._used_bytes > self._limit_bytes:
+            _, dropped = self._pages.popitem(last=False)
+            self._used_bytes -= dropped.size_bytes()
+
+
+def _cut(place: int, page: Page, pages: dict[int, Page]) -> None:
+    """Put `page` into `pages`, cut by further bits until every part is small enough."""
+    if len(page.keys) <= PAGE_ENTRIES:
+        if page.keys:
+            pages[place] = page
+        return
+    left, right = page.halves(place)
+    _cut(2 * place, left, pages)
+    _cut(2 * place + 1, right, pages)
+
+
+def _ancestors(places: Mapping[int, object]) -> list[int]:
+    """All places above `places`, the deepest first."""
+    above: dict[int, None] = {}
+    for place in places:
+        place >>= 1
+        while place and place not in above:
+            above[place] = None
+            place >>= 1
+    return sorted(above, reverse=True)
+
+
+def _join(place: int, left: Hash32 | None, right: Hash32 | None) -> Hash32 | None:
+    """Hash of `place` from its halves; a node exists only where both sides hold something."""
+    if left is None or right is None:
+        return left or right
+    return node_hash(bits_of(place), left, right)
+
+
+def _bit(number: int, depth: int) -> int:
+    return number >> (KEY_BITS - 1 - depth) & 1

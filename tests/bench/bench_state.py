@@ -1,0 +1,92 @@
+"""State tree at size: stage, write and apply blocks of random changes; load; prove.
+
+    python -m tests.bench.bench_state [accounts] [changes per block]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from chain.kv import Sync
+from chain.leveldb import LevelKV
+from chain.state import StateTree, encode_undo, verify_inclusion
+from chain.types import StateKey
+
+BATCH = 20_000
+BLOCKS = 15
+PROOFS = 2_000
+
+
+def key_of(number: int) -> StateKey:
+    return StateKey(hashlib.blake2b(number.to_bytes(8, "big"), digest_size=32).digest())
+
+
+def value_of(number: int) -> bytes:
+    return hashlib.shake_128(number.to_bytes(8, "big")).digest(24)
+
+
+def fill(tree: StateTree, store: LevelKV, accounts: int) -> None:
+    for first in range(0, accounts, BATCH):
+        numbers = range(first, min(first + BATCH, accounts))
+        staged = tree.stage({key_of(number): value_of(number) for number in numbers})
+        store.write(staged.writes, sync=Sync.BUFFERED)
+        tree.apply(staged)
+
+
+def blocks(tree: StateTree, store: LevelKV, accounts: int, changes: int) -> dict[str, float]:
+    times: dict[str, list[float]] = {"stage ms": [], "write ms": [], "apply ms": [], "batch kB": [], "undo kB": []}
+    for block in range(BLOCKS):
+        picked = {
+            key_of(int.from_bytes(value_of(block * changes + i), "big") % accounts): value_of(~(block * i) & 0xFFFFFFFF)
+            for i in range(changes)
+        }
+        start = time.perf_counter()
+        staged = tree.stage(picked)
+        staged_at = time.perf_counter()
+        store.write(staged.writes, sync=Sync.DURABLE)
+        written_at = time.perf_counter()
+        tree.apply(staged)
+        times["stage ms"].append((staged_at - start) * 1000)
+        times["write ms"].append((written_at - staged_at) * 1000)
+        times["apply ms"].append((time.perf_counter() - written_at) * 1000)
+        times["batch kB"].append(sum(len(value or b"") + len(key) for key, value in staged.writes) / 1000)
+        times["undo kB"].append(len(encode_undo(staged.undo)) / 1000)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main(accounts: int, changes: int) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        store = LevelKV.open(Path(place) / "db")
+        tree = StateTree.load(store)
+        start = time.perf_counter()
+        fill(tree, store, accounts)
+        print(f"{accounts} accounts: fill {time.perf_counter() - start:.1f} s")
+        for name, value in blocks(tree, store, accounts, changes).items():
+            print(f"{name:>10} {value:9.2f}")
+        start = time.perf_counter()
+        loaded = StateTree.load(store)
+        print(f"      load {(time.perf_counter() - start) * 1000:9.0f} ms, same root {loaded.root == tree.root}")
+        start = time.perf_counter()
+        proofs = [tree.prove(key_of(number)) for number in range(0, accounts, max(1, accounts // PROOFS))]
+        made_at = time.perf_counter()
+        sizes = [len(proof.to_bytes()) for proof in proofs if proof]
+        checked_from = time.perf_counter()
+        keys = (key_of(number) for number in range(0, accounts, max(1, accounts // PROOFS)))
+        sound = all(proof and verify_inclusion(tree.root, key, proof) for key, proof in zip(keys, proofs, strict=True))
+        checked = time.perf_counter()
+        print(f"     prove {(made_at - start) / len(proofs) * 1e6:9.1f} us")
+        print(f"    verify {(checked - checked_from) / len(proofs) * 1e6:9.1f} us, all good {sound}")
+        print(f"     proof {statistics.mean(sizes):9.0f} bytes mean, {max(sizes)} most")
+        print(f"       rss {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:9.0f} MB")
+        store.close()
+
+
+if __name__ == "__main__":
+    numbers = [int(argument) for argument in sys.argv[1:]] + [100_000, 2_000][len(sys.argv) - 1 :]
+    main(*numbers)
