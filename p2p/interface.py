@@ -14,12 +14,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import NewType, Protocol
+from typing import TYPE_CHECKING, NewType, Protocol
 
 import trio
 
 from chain.errors import Missing
 from p2p.wire import RequestKind, Topic
+
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus  # libp2p brings stubs in which trio has no TaskStatus of its own
+
+    StartSignal = TaskStatus[None]
+else:
+    StartSignal = trio.TaskStatus
+"""What `nursery.start` passes as `task_status` to a task that has nothing to return."""
 
 PeerId = NewType("PeerId", str)
 """Text form of a node's identity (base58 of the libp2p peer id; the plain name on the in-memory network)."""
@@ -72,13 +80,6 @@ asker.
 """
 PeerHandler = Callable[[PeerId, PeerChange], Awaitable[None]]
 """Told, in its own task, when a peer comes or goes."""
-
-
-class StartSignal(Protocol):
-    """What `nursery.start` passes as `task_status` to a task that has nothing to return."""
-
-    def started(self, value: None = None) -> None:
-        """Say that the task is ready."""
 
 
 class FailureCode(Enum):
