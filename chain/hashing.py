@@ -53,6 +53,9 @@ class BulkTag(Enum):
     POW_NODE_B = "tilework v1 pow node b"
     POW_SEED_A = "tilework v1 pow seed a"
     POW_SEED_B = "tilework v1 pow seed b"
+    POW_NOISE_LEFT = "tilework v1 pow noise left"
+    POW_NOISE_RIGHT = "tilework v1 pow noise right"
+    FREIVALDS = "tilework v1 freivalds"
     POW_ENTRIES = "tilework v1 pow entries"
 
 

@@ -1,0 +1,191 @@
+"""The loop of a worker process: commands in, attempts, events out.  Spec: [POW-WORKER-*].
+
+A reader thread puts commands into a queue of fixed capacity, so a parent that sends too much is slowed by its pipe.
+Waiting commands are served before the next idle attempt, so the latency of a command is one attempt.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from io import FileIO
+
+from chain.errors import Invalid, LocalFault, TileworkError
+from chain.types import NO_JOB
+from compute.bench import measure_rate
+from compute.engine import Engine, profile_of
+from compute.messages import (
+    LENGTH_BYTES,
+    MAX_TEXT_BYTES,
+    Bench,
+    BenchDone,
+    Command,
+    Drop,
+    Event,
+    Failed,
+    Idle,
+    Load,
+    Mine,
+    Panel,
+    Progress,
+    Ready,
+    Stop,
+    parse_command,
+    payload_bytes,
+    to_frame,
+)
+
+QUEUE_CAPACITY = 16
+PROGRESS_INTERVAL_MS = 1000
+_READ_BYTES = 1 << 20
+
+
+class Service:
+    """One engine between two pipes; `run` returns the exit status."""
+
+    def __init__(self, engine: Engine, source: FileIO, sink: FileIO) -> None:
+        self._engine = engine
+        self._source = source
+        self._sink = sink
+        self._inbox: queue.Queue[Command | Invalid] = queue.Queue(QUEUE_CAPACITY)
+        self._order: Mine | None = None
+        self._attempt_index = 0
+        self._tally = _Tally()
+
+    def run(self, detail: str) -> int:
+        """Serve until `Stop`, the end of input, or a fault after which nothing this worker says can be trusted."""
+        threading.Thread(target=self._read_commands, name="commands", daemon=True).start()
+        self._send(Ready(backend=self._engine.backend.name, detail=detail[:MAX_TEXT_BYTES]))
+        while True:
+            command = self._next_command()
+            if isinstance(command, Stop):
+                return 0
+            try:
+                if isinstance(command, Invalid):
+                    raise command
+                if command is None:
+                    self._mine()
+                else:
+                    self._serve(command)
+            except TileworkError as error:
+                job = command.job if isinstance(command, Panel) else NO_JOB
+                self._send(Failed(code=error.code, text=str(error)[:MAX_TEXT_BYTES], job=job))
+                if isinstance(error, LocalFault) or isinstance(command, Invalid):
+                    return 1
+                if command is None:
+                    self._order = None
+            self._report()
+
+    def _next_command(self) -> Command | Invalid | None:
+        """The next command; None if there is none and a standing order is to be worked on."""
+        try:
+            return self._inbox.get(block=self._order is None)
+        except queue.Empty:
+            return None
+
+    def _serve(self, command: Command) -> None:
+        match command:
+            case Load():
+                self._engine.load(command)
+            case Drop():
+                self._engine.drop(command)
+            case Mine():
+                self._order, self._attempt_index = command, 0
+            case Idle():
+                self._order = None
+            case Panel():
+                started_ns = time.monotonic_ns()
+                found, done = self._engine.panel(command)
+                self._tally.add(command.template, done.macs, done.tickets, started_ns)
+                if found is not None:
+                    self._send(found)
+                self._send(done)
+            case Bench():
+                profile = profile_of(command.profile_id)
+                rate = measure_rate(self._engine.backend, profile, command.duration_ms)
+                self._send(BenchDone(profile_id=profile.profile_id, macs_per_second=rate))
+            case Stop():
+                raise AssertionError("handled by run")
+
+    def _mine(self) -> None:
+        assert self._order is not None
+        started_ns = time.monotonic_ns()
+        done = self._engine.mine(self._order, self._attempt_index)
+        self._attempt_index += 1
+        self._tally.add(self._order.template, done.macs, done.tickets, started_ns)
+        if done.found is not None:
+            self._send(done.found)
+
+    def _report(self) -> None:
+        progress = self._tally.due()
+        if progress is not None:
+            self._send(progress)
+
+    def _send(self, event: Event) -> None:
+        frame = memoryview(to_frame(event))
+        while frame:
+            frame = frame[self._sink.write(frame) :]
+
+    def _read_commands(self) -> None:
+        """Runs in its own thread; ends with `Stop`, the end of input, or a frame that cannot be understood."""
+        while True:
+            try:
+                length = _read_exactly(self._source, LENGTH_BYTES)
+                payload = _read_exactly(self._source, payload_bytes(length)) if length else b""
+                command = parse_command(payload) if payload else Stop()
+            except Invalid as error:
+                self._inbox.put(error)
+                return
+            self._inbox.put(command)
+            if isinstance(command, Stop):
+                return
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Work since the last report."""
+
+    first_ns: int = 0
+    template: int = 0
+    attempts: int = 0
+    macs: int = 0
+    tickets: int = 0
+    busy_ns: int = 0
+
+    def add(self, template: int, macs: int, tickets: int, started_ns: int) -> None:
+        """Count one attempt, just finished."""
+        if self.attempts == 0:
+            self.first_ns = started_ns
+        self.template = template
+        self.attempts += 1
+        self.macs += macs
+        self.tickets += tickets
+        self.busy_ns += time.monotonic_ns() - started_ns
+
+    def due(self) -> Progress | None:
+        """The report, once an interval has passed since the first attempt in it; counting starts anew."""
+        if self.attempts == 0 or time.monotonic_ns() - self.first_ns < PROGRESS_INTERVAL_MS * 1_000_000:
+            return None
+        progress = Progress(
+            template=self.template,
+            attempts=self.attempts,
+            macs=self.macs,
+            tickets=self.tickets,
+            busy_ms=self.busy_ns // 1_000_000,
+        )
+        self.attempts = self.macs = self.tickets = self.busy_ns = 0
+        return progress
+
+
+def _read_exactly(source: FileIO, size: int) -> bytes:
+    """`size` bytes, or nothing if the input ends before they are complete."""
+    parts = []
+    while size:
+        part = source.read(min(size, _READ_BYTES))
+        if not part:
+            return b""
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
