@@ -58,13 +58,12 @@ setup(
         "Programming Language :: Python :: 3 :: Only",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
-        "Typing :: Typed",
     ],
     # plyvel has wheels for 3.11 and 3.12 only. On a newer Python it has to be compiled: that needs a C++
     # compiler, that Python's headers, those of LevelDB (libleveldb-dev) and pip's --ignore-requires-python.
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
-    package_data={"": ["py.typed"], "genesis": ["data/*.json"]},
+    package_data={"genesis": ["data/*.json"]},
     include_package_data=False,
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,

@@ -105,8 +105,8 @@ def test_wheel_holds_our_packages_and_nothing_else(tmp_path: Path) -> None:
     expected = {
         str(path.relative_to(ROOT))
         for package in PACKAGES
-        for pattern in ("*.py", "py.typed", "data/*.json")
-        for path in (ROOT / package).rglob(pattern)
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     }
     assert names == expected
 
