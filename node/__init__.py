@@ -1,0 +1,1 @@
+"""The running node: everything that touches disk, network, workers, clocks and people."""

@@ -1,0 +1,156 @@
+"""Transactions waiting for a block: one queue per account in nonce order, best payers first.
+
+Invariants: everything here is well formed and signed; queues have no gaps below a transaction that is offered to a
+block; size is bounded. Which transactions really fit is decided by the transition when a block is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chain.blocks import Block
+from chain.errors import Invalid, Policy, TileworkError
+from chain.types import Address, TxId
+from node.chain import Chain, HeadChange
+from vm.execute import Parsed, check_includable, parse
+
+MAX_TRANSACTIONS = 20_000
+MAX_POOL_BYTES = 32 << 20
+MAX_PER_ACCOUNT = 256
+_HINT_FEE = "Raise the fee and send it again."
+
+
+class Mempool:
+    """The pool of one node; every change of the head must be reported to it."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._queues: dict[Address, dict[int, tuple[bytes, Parsed]]] = {}
+        self._by_id: dict[TxId, tuple[Address, int]] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, transaction: TxId) -> bool:
+        return transaction in self._by_id
+
+    def get(self, transaction: TxId) -> bytes | None:
+        place = self._by_id.get(transaction)
+        return self._queues[place[0]][place[1]][0] if place is not None else None
+
+    def add(self, data: bytes) -> TxId:
+        """Take a transaction.
+
+        Raises:
+            Invalid: it can never be right (form, signature, chain).
+            Policy: it is not wanted now (stale or distant nonce, full pool, cannot pay, not includable on this head).
+        """
+        parsed = parse(data, self._chain.spec.chain_id)
+        return self.add_parsed(data, parsed)
+
+    def add_parsed(self, data: bytes, parsed: Parsed) -> TxId:
+        """Take a transaction whose form and signature are already checked.  Raises: Policy."""
+        transaction = parsed.transaction
+        identity = transaction.id
+        if identity in self._by_id:
+            return identity
+        expected = self._chain.context().account(transaction.sender).nonce
+        queue = self._queues.get(transaction.sender, {})
+        if transaction.nonce < expected:
+            raise Policy("NONCE_USED", found=transaction.nonce, allowed=f"{expected} or more")
+        if transaction.nonce > expected + MAX_PER_ACCOUNT:
+            raise Policy("NONCE_FAR", found=transaction.nonce, allowed=f"at most {expected + MAX_PER_ACCOUNT}")
+        if transaction.nonce == expected:
+            try:
+                check_includable(self._chain.context(), parsed)
+            except Invalid as error:
+                raise Policy(error.code, found=error.found, allowed=error.allowed, hint=error.hint) from error
+        rival = queue.get(transaction.nonce)
+        if rival is not None and not _outbids(parsed, rival[1]):
+            raise Policy("REPLACEMENT", found=transaction.tip_grains, allowed="a tip one tenth higher", hint=_HINT_FEE)
+        if len(self) >= MAX_TRANSACTIONS or self._bytes + len(data) > MAX_POOL_BYTES:
+            raise Policy("POOL_FULL", found=len(self), allowed=f"{MAX_TRANSACTIONS} transactions", hint=_HINT_FEE)
+        if rival is not None:
+            self._drop(transaction.sender, transaction.nonce)
+        self._queues.setdefault(transaction.sender, {})[transaction.nonce] = (data, parsed)
+        self._by_id[identity] = (transaction.sender, transaction.nonce)
+        self._bytes += len(data)
+        return identity
+
+    def next_nonce(self, address: Address) -> int:
+        """The nonce after everything of this account that is in the chain or waits without a gap."""
+        nonce = self._chain.context().account(address).nonce
+        queue = self._queues.get(address, {})
+        while nonce in queue:
+            nonce += 1
+        return nonce
+
+    def candidates(self) -> Iterator[tuple[bytes, Parsed]]:
+        """Transactions in the order a producer should try them: per account by nonce, best tip per weight first."""
+        context = self._chain.context()
+        heads = {address: context.account(address).nonce for address in self._queues}
+        while heads:
+            ready = [(a, self._queues[a][n]) for a, n in heads.items() if n in self._queues[a]]
+            if not ready:
+                return
+            address, best = max(ready, key=lambda item: (_price(item[1][1]), item[0]))
+            heads[address] += 1
+            if heads[address] not in self._queues[address]:
+                del heads[address]
+            yield best
+
+    def waiting(self, limit_bytes: int) -> list[bytes]:
+        """Some waiting transactions, for a peer that asks."""
+        found: list[bytes] = []
+        for queue in self._queues.values():
+            for data, _ in queue.values():
+                limit_bytes -= len(data)
+                if limit_bytes < 0:
+                    return found
+                found.append(data)
+        return found
+
+    def head_changed(self, change: HeadChange) -> None:
+        """Drop what the chain now holds, take back what it lost, forget what can no longer be included."""
+        for block in change.left:
+            self._take_back(block)
+        for address in list(self._queues):
+            self._prune(address)
+
+    def _take_back(self, block: Block) -> None:
+        for data in block.transactions:
+            try:
+                self.add(data)
+            except TileworkError:
+                continue  # included on the new branch too, or no longer payable: its sender sees that in the chain
+
+    def _prune(self, address: Address) -> None:
+        context = self._chain.context()
+        nonce = context.account(address).nonce
+        for used in [n for n in self._queues[address] if n < nonce]:
+            self._drop(address, used)
+        queue = self._queues.get(address, {})
+        if nonce in queue:
+            try:
+                check_includable(context, queue[nonce][1])
+            except Invalid:
+                self._drop(address, nonce)
+
+    def _drop(self, address: Address, nonce: int) -> None:
+        data, parsed = self._queues[address].pop(nonce)
+        del self._by_id[parsed.transaction.id]
+        self._bytes -= len(data)
+        if not self._queues[address]:
+            del self._queues[address]
+
+
+def _price(parsed: Parsed) -> int:
+    """Tip per weight unit in thousandths, protocol duties (sponsored kinds) before all others."""
+    if parsed.kind.sponsor is not None:
+        return 1 << 63
+    return parsed.transaction.tip_grains * 1000 // parsed.kind.weight
+
+
+def _outbids(new: Parsed, old: Parsed) -> bool:
+    return new.transaction.tip_grains * 10 >= old.transaction.tip_grains * 11 + 1
