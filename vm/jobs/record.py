@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Annotated, ClassVar
 
-from chain.codec import U63, Nested, Raw, Record, Seq, Uint, pack
+from chain.codec import U63, Nested, OneOf, Raw, Record, Seq, Uint, pack
 from chain.errors import Invalid
 from chain.hashing import Tag, h256
 from chain.ledger import Namespace, state_key
@@ -53,7 +53,7 @@ class Attestation(Record):
 
     member: Annotated[Address, Raw(20)]
     commitment: Annotated[Hash32, Raw(32)]
-    verdict: Annotated[int, Uint(Verdict.WRONG)]
+    verdict: Annotated[Verdict, OneOf(Verdict)]
     evidence_root: Annotated[Hash32, Raw(32)]
     deposit_grains: Annotated[Grains, U63]
 
@@ -70,7 +70,7 @@ class Job(Record):
     price_per_gmac_grains: Annotated[Grains, U63]
     deadline_blocks: Annotated[int, U63]
     chosen_provider: Annotated[Address, Raw(20)]
-    status: Annotated[int, Uint(Status.SLASHED, Status.OPEN)]
+    status: Annotated[Status, OneOf(Status)]
     macs: Annotated[int, U63]
     opened_height: Annotated[Height, U63]
     escrow_price_grains: Annotated[Grains, U63]
