@@ -220,25 +220,27 @@ class _PageCache:
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._used_bytes = 0
-        self._pages: OrderedDict[int, Page] = OrderedDict()
+        self._pages: OrderedDict[int, tuple[Page, int]] = OrderedDict()
 
     def get(self, place: int) -> Page | None:
-        page = self._pages.get(place)
-        if page is not None:
-            self._pages.move_to_end(place)
-        return page
+        found = self._pages.get(place)
+        if found is None:
+            return None
+        self._pages.move_to_end(place)
+        return found[0]
 
     def put(self, place: int, page: Page) -> None:
         """Remember the page at `place`; an empty one only takes the old one's place away."""
         old = self._pages.pop(place, None)
         if old is not None:
-            self._used_bytes -= old.size_bytes()
+            self._used_bytes -= old[1]
         if page.keys:
-            self._pages[place] = page
-            self._used_bytes += page.size_bytes()
+            size_bytes = page.size_bytes()
+            self._pages[place] = page, size_bytes
+            self._used_bytes += size_bytes
         while self._used_bytes > self._limit_bytes:
-            _, dropped = self._pages.popitem(last=False)
-            self._used_bytes -= dropped.size_bytes()
+            _, (_, dropped_bytes) = self._pages.popitem(last=False)
+            self._used_bytes -= dropped_bytes
 
 
 def _cut(place: int, page: Page, pages: dict[int, Page]) -> None:
