@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from functools import cache
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 import msgpack
@@ -137,7 +136,9 @@ class OneOf(WireType):
 
     def decode(self, wire: Any) -> Any:
         if type(wire) is not int or wire not in self.members._value2member_map_:
-            raise Invalid("ENC_ENUM", found=wire, allowed=", ".join(str(int(member)) for member in self.members))
+            raise Invalid(
+                "ENC_ENUM", found=wire, allowed=", ".join(str(int(member)) for member in self.members)
+            )
         return self.members(wire)
 
 
@@ -151,12 +152,16 @@ class Seq(WireType):
 
     def encode(self, value: Any) -> Any:
         if type(value) is not tuple or not self.minimum <= len(value) <= self.maximum:
-            raise Invalid("ENC_LIST", found=_kind(value), allowed=f"tuple of {self.minimum}..{self.maximum} items")
+            raise Invalid(
+                "ENC_LIST", found=_kind(value), allowed=f"tuple of {self.minimum}..{self.maximum} items"
+            )
         return [self.item.encode(item) for item in value]
 
     def decode(self, wire: Any) -> Any:
         if type(wire) is not tuple or not self.minimum <= len(wire) <= self.maximum:
-            raise Invalid("ENC_LIST", found=_kind(wire), allowed=f"array of {self.minimum}..{self.maximum} items")
+            raise Invalid(
+                "ENC_LIST", found=_kind(wire), allowed=f"array of {self.minimum}..{self.maximum} items"
+            )
         return tuple(self.item.decode(item) for item in wire)
 
 
@@ -194,7 +199,9 @@ class Record:
     def from_wire(cls, wire: Any) -> Self:
         parts = layout(cls)
         if type(wire) is not tuple or len(wire) != len(parts):
-            raise Invalid("ENC_RECORD", found=_kind(wire), allowed=f"{cls.__name__}: array of {len(parts)} fields")
+            raise Invalid(
+                "ENC_RECORD", found=_kind(wire), allowed=f"{cls.__name__}: array of {len(parts)} fields"
+            )
         return cls(**{name: kind.decode(part) for (name, kind), part in zip(parts, wire, strict=True)})
 
     @classmethod
@@ -204,15 +211,24 @@ class Record:
             raise Invalid("ENC_SIZE", found=f"{len(data)} bytes", allowed=f"at most {cls.MAX_BYTES} bytes")
         value = cls.from_wire(unpack(data))
         if value.to_bytes() != data:
-            raise Invalid("ENC_CANON", found=f"another encoding of a {cls.__name__}", allowed="the shortest form")
+            raise Invalid(
+                "ENC_CANON", found=f"another encoding of a {cls.__name__}", allowed="the shortest form"
+            )
         return value
 
 
-@cache
 def layout(record: type[Record]) -> tuple[tuple[str, WireType], ...]:
     """(field name, wire type) of a record in wire order, read from its annotations."""
-    hints = get_type_hints(record, include_extras=True)
-    return tuple((field.name, _wire_type(hints[field.name])) for field in fields(record))  # type: ignore[arg-type]
+    found = _LAYOUTS.get(record)
+    if found is None:
+        hints = get_type_hints(record, include_extras=True)
+        named = fields(record)  # type: ignore[arg-type]
+        found = _LAYOUTS[record] = tuple((field.name, _wire_type(hints[field.name])) for field in named)
+    return found
+
+
+_LAYOUTS: dict[type[Record], tuple[tuple[str, WireType], ...]] = {}
+"""Reading annotations is slow; classes do not change."""
 
 
 def pack(wire: Any) -> bytes:
@@ -240,7 +256,9 @@ def unpack(data: bytes) -> Any:
             max_bin_len=len(data),
         )
     except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
-        raise Invalid("ENC_MSGPACK", found=f"{type(error).__name__}", allowed="one canonical msgpack value") from error
+        raise Invalid(
+            "ENC_MSGPACK", found=f"{type(error).__name__}", allowed="one canonical msgpack value"
+        ) from error
 
 
 def _wire_type(hint: Any) -> WireType:

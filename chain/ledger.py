@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Annotated, ClassVar
 
 from chain.codec import U63, Nested, Raw, Record, Seq, Uint
-from chain.state.reader import state_key
+from chain.state.reader import state_key as state_key  # keys and records are used together: re-exported
 from chain.types import Address, Grains, Hash32, Height, PublicKey, StateKey
 
 MAX_VALIDATORS = 1024

@@ -1,7 +1,7 @@
 """ASERT difficulty with genesis as anchor.  Spec: [DIFF-*].
 
-The rule is aserti3-2d (Mark Lundeberg, 2020; used by Bitcoin Cash): the target doubles or halves for every half-life the
-chain is behind or ahead of schedule, computed from the anchor in integers, so errors never add up. The division
+The rule is aserti3-2d (Mark Lundeberg, 2020; used by Bitcoin Cash): the target doubles or halves for every half-life
+the chain is behind or ahead of schedule, computed from the anchor in integers, so errors never add up. The division
 truncates toward zero and the shift floors: the official vectors decide where the published listing is unclear.
 """
 

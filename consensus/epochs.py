@@ -12,6 +12,7 @@ from chain.ledger import (
     height_key,
     state_key,
 )
+from chain.types import Address
 from vm.context import Context
 from vm.jobs.lifecycle import weights_retention_epochs
 from vm.kinds.staking import INDEX_KEY
@@ -28,7 +29,10 @@ def start_epoch(context: Context) -> None:
     pruned_height = (epoch + weights_retention_epochs(context)) * length
     context.schedule(pruned_height, AgendaKind.WEIGHTS_PRUNED, b"", epoch)
     context.emit(
-        "EpochStarted", epoch=epoch, validators=len(weights), stake_grains=sum(w.stake_grains for w in weights)
+        "EpochStarted",
+        epoch=epoch,
+        validators=len(weights),
+        stake_grains=sum(w.stake_grains for w in weights),
     )
 
 
@@ -37,14 +41,14 @@ def prune_weights(context: Context, epoch: int) -> None:
     context.state.delete(height_key(Namespace.WEIGHTS, epoch))
 
 
-def validator_addresses(context: Context) -> tuple[bytes, ...]:
+def validator_addresses(context: Context) -> tuple[Address, ...]:
     """All validators, ascending by address."""
     data = context.state.get(INDEX_KEY)
     assert data is not None, "genesis writes the validator index"
     return ValidatorIndex.from_bytes(data).addresses
 
 
-def validator(context: Context, address: bytes) -> Validator:
+def validator(context: Context, address: Address) -> Validator:
     data = context.state.get(state_key(Namespace.VALIDATOR, address))
     assert data is not None, "the index lists only validators that exist"
     return Validator.from_bytes(data)

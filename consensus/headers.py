@@ -19,7 +19,9 @@ def check_header(header: Header, parent: Header, genesis: Header, spec: ChainSpe
     if header.version != HEADER_VERSION:  # [HDR-VERSION]
         raise Invalid("HDR_VERSION", found=header.version, allowed=HEADER_VERSION)
     if header.chain_id != spec.chain_id:  # [HDR-CHAIN]
-        raise Invalid("HDR_CHAIN", found=header.chain_id.decode(errors="replace"), allowed=spec.chain_id.decode())
+        raise Invalid(
+            "HDR_CHAIN", found=header.chain_id.decode(errors="replace"), allowed=spec.chain_id.decode()
+        )
     if header.parent != parent.id or header.height != parent.height + 1:  # [HDR-LINK]
         raise Invalid("HDR_LINK", found=f"height {header.height} on {header.parent.hex()}", allowed=parent.id)
     if header.time_ms <= parent.time_ms:  # [HDR-TIME-1]

@@ -78,10 +78,14 @@ class Transition:
         """
         limit = self.context.spec.money.block_weight_limit
         if self._weight + parsed.kind.weight > limit or self._bytes + len(data) > MAX_BODY_BYTES:
-            raise Invalid("BLOCK_FULL", found=self._weight + parsed.kind.weight, allowed=f"{limit} weight units")
+            raise Invalid(
+                "BLOCK_FULL", found=self._weight + parsed.kind.weight, allowed=f"{limit} weight units"
+            )
         scope = self.context.child()
         receipt = execute(scope, parsed)
-        self._state.merge(scope.state)  # its events are in the receipt; the block's own events are those of automatic steps
+        self._state.merge(
+            scope.state
+        )  # only the state: its events are in the receipt, not among the block's own
         self._weight += parsed.kind.weight
         self._bytes += len(data)
         self._transactions.append(data)

@@ -1,4 +1,4 @@
-"""The work rule of a block: its certificate, its binding, and how much a block weighs in fork choice.  Spec: [WORK-*]."""
+"""The work rule of a block: its certificate, its binding, and its weight in fork choice.  Spec: [WORK-*]."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def check_binding(state: StateReader, header: Header, certificate: Certificate, 
     shape, profile = resolve(job.program), PROFILES[spec.profile_id]
     width, depth = round_up(shape.n, profile.tile), round_up(shape.k, profile.segment)
     if (mu.n, mu.k) != (width, depth) or mu.m > round_up(shape.m, profile.tile):
-        raise Invalid("WORK_BINDING", found=f"{mu.m}x{mu.n}x{mu.k}", allowed=f"a row panel of x{width}x{depth}")
+        raise Invalid(
+            "WORK_BINDING", found=f"{mu.m}x{mu.n}x{mu.k}", allowed=f"a row panel of x{width}x{depth}"
+        )
 
 
 def block_work(target: int) -> int:

@@ -37,11 +37,15 @@ def check_spec(spec: ChainSpec) -> None:
         raise Policy("SPEC_DUPLICATE", found="an address or validator twice", allowed="each once")
     rules = spec.jobs
     if rules.quorum > rules.committee_size or rules.treasury_bp + rules.stakers_bp > 10_000:
-        raise Policy("SPEC_JOBS", found="a quorum above the committee or shares above the whole", allowed="less")
+        raise Policy(
+            "SPEC_JOBS", found="a quorum above the committee or shares above the whole", allowed="less"
+        )
     if rules.bonus_bp >= 10_000:
         raise Policy("SPEC_BONUS", found=rules.bonus_bp, allowed="below 10,000: a full bonus could be farmed")
     if _minted(spec) > spec.money.cap_grains:
-        raise Policy("SPEC_SUPPLY", found=_minted(spec), allowed=f"at most the cap of {spec.money.cap_grains} grains")
+        raise Policy(
+            "SPEC_SUPPLY", found=_minted(spec), allowed=f"at most the cap of {spec.money.cap_grains} grains"
+        )
 
 
 def genesis_state(spec: ChainSpec) -> dict[StateKey, bytes | None]:

@@ -11,7 +11,7 @@ from chain.types import Grains
 from genesis.spec import GRAINS_PER_TILE, ChainSpec, JobRules, Money, Pace
 
 _MONEY = Money(
-    cap_grains=Grains(10**9 * GRAINS_PER_TILE),  # a billion TILE: below 2^60 grains, so sums stay far inside 63 bits
+    cap_grains=Grains(10**9 * GRAINS_PER_TILE),  # a billion TILE: below 2^60 grains, sums stay inside 63 bits
     emission_divisor=8_000_000,  # a block mints this fraction of what is left: smooth decay, the cap is never crossed
     coinbase_maturity_blocks=20,
     base_fee_grains=Grains(1_000),  # per weight unit: a transfer costs about a millionth of a TILE

@@ -90,7 +90,12 @@ class JobRules(Record):
     @property
     def settle_offset(self) -> int:
         """Blocks from commit to settlement without dispute."""
-        return self.beacon_last_block + self.attest_commit_blocks + self.attest_reveal_blocks + self.settle_window_blocks
+        return (
+            self.beacon_last_block
+            + self.attest_commit_blocks
+            + self.attest_reveal_blocks
+            + self.settle_window_blocks
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,9 @@ class Context:
         """Put coins, taken from somewhere by the caller, into a balance; nothing happens for zero."""
         if amount:
             account = self.account(address)
-            self.put_account(address, replace(account, balance_grains=Grains(add(account.balance_grains, amount))))
+            self.put_account(
+                address, replace(account, balance_grains=Grains(add(account.balance_grains, amount)))
+            )
 
     # -- chain-wide numbers -----------------------------------------------------------------------------------------
 

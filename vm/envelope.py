@@ -1,4 +1,4 @@
-"""The envelope every transaction travels in: who, what, how often, at which price, and the signatures.  Spec: [TX-*]."""
+"""The envelope of every transaction: who, what, how often, at which price, and the signatures.  Spec: [TX-*]."""
 
 from __future__ import annotations
 
@@ -67,4 +67,6 @@ def check_authorisation(transaction: Transaction) -> None:
     if address_of(authorisation.public_key) != transaction.sender:
         raise Invalid("BAD_AUTH", found="a key of another address", allowed="the sender's key")
     if not verify(authorisation.public_key, transaction.id, authorisation.signature):
-        raise Invalid("BAD_AUTH", found="a signature that does not verify", allowed="a valid Ed25519 signature")
+        raise Invalid(
+            "BAD_AUTH", found="a signature that does not verify", allowed="a valid Ed25519 signature"
+        )

@@ -39,7 +39,9 @@ def parse(data: bytes, chain_id: bytes) -> Parsed:
     if len(data) > kind.max_bytes:
         raise Invalid("SIZE", found=f"{len(data)} bytes", allowed=f"{kind.max_bytes} bytes for {kind.name}")
     if transaction.chain_id != chain_id:
-        raise Invalid("CHAIN_ID", found=transaction.chain_id.decode(errors="replace"), allowed=chain_id.decode())
+        raise Invalid(
+            "CHAIN_ID", found=transaction.chain_id.decode(errors="replace"), allowed=chain_id.decode()
+        )
     body = kind.body.from_bytes(transaction.body)
     check_authorisation(transaction)
     return Parsed(transaction, kind, body, len(data))
@@ -63,20 +65,28 @@ def check_includable(context: Context, parsed: Parsed) -> Fee:
     """
     transaction = parsed.transaction
     if context.height > transaction.valid_until:
-        raise Invalid("EXPIRED", found=f"height {context.height}", allowed=f"at most {transaction.valid_until}")
+        raise Invalid(
+            "EXPIRED", found=f"height {context.height}", allowed=f"at most {transaction.valid_until}"
+        )
     account = context.account(transaction.sender)
     if transaction.nonce != account.nonce:
         raise Invalid("NONCE", found=transaction.nonce, allowed=account.nonce)
     cost = quote(context, parsed)
     if parsed.kind.sponsor is not None:
         if transaction.tip_grains:
-            raise Invalid("TIP", found=transaction.tip_grains, allowed="0: the audit escrow pays for this kind")
+            raise Invalid(
+                "TIP", found=transaction.tip_grains, allowed="0: the audit escrow pays for this kind"
+            )
         parsed.kind.sponsor(context.child(), transaction, parsed.body, cost.burned)
         return cost
     if transaction.max_fee_grains < cost.total:
-        raise Invalid("FEE_TOO_LOW", found=transaction.max_fee_grains, allowed=f"at least {cost.total} grains")
+        raise Invalid(
+            "FEE_TOO_LOW", found=transaction.max_fee_grains, allowed=f"at least {cost.total} grains"
+        )
     if account.balance_grains < cost.total:
-        raise Invalid("BALANCE", found=account.balance_grains, allowed=f"at least the fee of {cost.total} grains")
+        raise Invalid(
+            "BALANCE", found=account.balance_grains, allowed=f"at least the fee of {cost.total} grains"
+        )
     return cost
 
 

@@ -72,7 +72,9 @@ def judge(proof: FraudProof) -> None:
     """
     shape = resolve(proof.program)
     if len(proof.input_roots) != len(proof.program.inputs):
-        raise Invalid("CHALLENGE_FORM", found=len(proof.input_roots), allowed=f"{len(proof.program.inputs)} input roots")
+        raise Invalid(
+            "CHALLENGE_FORM", found=len(proof.input_roots), allowed=f"{len(proof.program.inputs)} input roots"
+        )
     if proof.fault is Fault.ELEMENT:
         _judge_element(proof, shape)
     else:
@@ -81,10 +83,14 @@ def judge(proof: FraudProof) -> None:
 
 def _judge_element(proof: FraudProof, shape: Gemm) -> None:
     if len(proof.openings) != 3 or proof.tensor != len(proof.input_roots) or proof.column >= shape.n:
-        raise Invalid("CHALLENGE_FORM", found=f"{len(proof.openings)} openings", allowed="rows of A, B and the result")
+        raise Invalid(
+            "CHALLENGE_FORM", found=f"{len(proof.openings)} openings", allowed="rows of A, B and the result"
+        )
     left, right, result = proof.openings
     if left.row != result.row or right.row != proof.column:
-        raise Invalid("CHALLENGE_FORM", found=f"rows {left.row}, {right.row}, {result.row}", allowed="rows i, j and i")
+        raise Invalid(
+            "CHALLENGE_FORM", found=f"rows {left.row}, {right.row}, {result.row}", allowed="rows i, j and i"
+        )
     key = trace_key(proof.job, proof.provider)
     info_a, info_b = proof.program.inputs
     _require(verify_row(proof.input_roots[0], info_a, left.row, left.leaf, left.path))
@@ -93,13 +99,17 @@ def _judge_element(proof: FraudProof, shape: Gemm) -> None:
     claimed = int.from_bytes(result.leaf[4 * proof.column : 4 * proof.column + 4], "little", signed=True)
     exact = exact_element(np.frombuffer(left.leaf, np.int8), np.frombuffer(right.leaf, np.int8))
     if claimed == exact:
-        raise Invalid("NOT_WRONG", found=f"element ({left.row}, {proof.column}) is {claimed}", allowed="a wrong element")
+        raise Invalid(
+            "NOT_WRONG", found=f"element ({left.row}, {proof.column}) is {claimed}", allowed="a wrong element"
+        )
 
 
 def _judge_malformed(proof: FraudProof, shape: Gemm) -> None:
     inputs = len(proof.input_roots)
     if len(proof.openings) != 1 or proof.tensor > inputs or proof.column:
-        raise Invalid("CHALLENGE_FORM", found=f"tensor {proof.tensor}", allowed=f"one opening of tensor 0..{inputs}")
+        raise Invalid(
+            "CHALLENGE_FORM", found=f"tensor {proof.tensor}", allowed=f"one opening of tensor 0..{inputs}"
+        )
     (opening,) = proof.openings
     info: TensorInfo
     if proof.tensor == inputs:

@@ -18,7 +18,11 @@ from genesis.spec import JobRules
 
 def eligible(snapshot: WeightSnapshot, payer: Address, provider: Address) -> list[Weight]:
     """Validators that may judge a job: never its payer or provider [JOB-DRAW-1]."""
-    return [weight for weight in snapshot.weights if weight.stake_grains and weight.address not in (payer, provider)]
+    return [
+        weight
+        for weight in snapshot.weights
+        if weight.stake_grains and weight.address not in (payer, provider)
+    ]
 
 
 def beacon(job: JobId, tickets: Sequence[Ticket], rules: JobRules, committed_height: int) -> Hash32:

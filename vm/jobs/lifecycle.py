@@ -16,7 +16,6 @@ from vm.jobs import money
 from vm.jobs.committee import beacon, draw, eligible
 from vm.jobs.record import Attestation, Job, Status, Verdict, load_job, store_job
 
-
 NO_HASH = Hash32(ZERO_HASH)
 
 

@@ -84,7 +84,9 @@ def apply_attest(context: Context, transaction: Transaction, body: JobAttest) ->
 def _check_window(context: Context, job: Job, phase: Phase) -> None:
     rules = context.spec.jobs
     first = job.committed_height + (rules.draw_offset if phase is Phase.COMMIT else rules.reveal_offset)
-    last = job.committed_height + (rules.reveal_offset if phase is Phase.COMMIT else rules.reveal_end_offset) - 1
+    last = (
+        job.committed_height + (rules.reveal_offset if phase is Phase.COMMIT else rules.reveal_end_offset) - 1
+    )
     if not first <= context.height <= last:
         raise Invalid("WINDOW", found=f"height {context.height}", allowed=f"{first}..{last} for {phase.name}")
 
@@ -105,7 +107,9 @@ def apply_challenge(context: Context, transaction: Transaction, body: ChallengeP
     require_status(job, Status.COMMITTED)
     facts = (job.program, job.input_roots, job.provider, job.result_root)
     if (proof.program, proof.input_roots, proof.provider, proof.result_root) != facts:
-        raise Invalid("CHALLENGE_FACTS", found="facts of another run", allowed="the job's own roots and provider")
+        raise Invalid(
+            "CHALLENGE_FACTS", found="facts of another run", allowed="the job's own roots and provider"
+        )
     judge(proof)
     reward = slash(context, proof.job, job, transaction.sender)
     context.emit("ChallengeUpheld", job=proof.job, prover=transaction.sender, reward_grains=reward)
@@ -113,5 +117,7 @@ def apply_challenge(context: Context, transaction: Transaction, body: ChallengeP
 
 KINDS = (
     Kind("job.attest", JobAttest, weight=3, max_bytes=1024, apply=apply_attest, sponsor=sponsor_attest),
-    Kind("challenge.prove", ChallengeProve, weight=30, max_bytes=MAX_PROOF_BYTES + 1024, apply=apply_challenge),
+    Kind(
+        "challenge.prove", ChallengeProve, weight=30, max_bytes=MAX_PROOF_BYTES + 1024, apply=apply_challenge
+    ),
 )

@@ -50,7 +50,9 @@ def apply_open(context: Context, transaction: Transaction, body: JobOpen) -> Non
         raise Invalid("SELF", found="yourself as provider", allowed="another account, or any")
     parts = money.escrow(rules, shape, body.price_per_gmac_grains)
     if sum(parts) > body.max_price_grains:
-        raise Invalid("ESCROW", found=sum(parts), allowed=f"at most the {body.max_price_grains} grains offered")
+        raise Invalid(
+            "ESCROW", found=sum(parts), allowed=f"at most the {body.max_price_grains} grains offered"
+        )
     context.debit(transaction.sender, sum(parts))
     context.lock(sum(parts))
     identity = job_id(transaction.sender, transaction.nonce)
@@ -111,7 +113,9 @@ def apply_claim(context: Context, transaction: Transaction, body: JobClaim) -> N
     epoch = context.height // context.spec.pace.epoch_blocks
     judges = eligible(load_weights(context, epoch), job.payer, transaction.sender)
     if len(judges) < rules.committee_size:
-        raise Invalid("NO_COMMITTEE", found=len(judges), allowed=f"at least {rules.committee_size} other validators")
+        raise Invalid(
+            "NO_COMMITTEE", found=len(judges), allowed=f"at least {rules.committee_size} other validators"
+        )
     bond = money.bond(rules, job.escrow_grains)
     context.debit(transaction.sender, bond)
     context.lock(bond)

@@ -103,7 +103,11 @@ def resolve(program: Program) -> Gemm:
         )
     step_shape = Gemm(left.rows, right.rows, left.columns, 0, 1)
     if left.rows > MAX_ROWS or left.columns > MAX_DEPTH or right.rows > MAX_DEPTH:
-        raise Invalid("PROGRAM_SIZE", found=f"{left.rows}x{left.columns}x{right.rows}", allowed="m<=65536, k,n<=16384")
+        raise Invalid(
+            "PROGRAM_SIZE", found=f"{left.rows}x{left.columns}x{right.rows}", allowed="m<=65536, k,n<=16384"
+        )
     if left.rows * right.rows > MAX_OUTPUT_ENTRIES:
-        raise Invalid("PROGRAM_SIZE", found=left.rows * right.rows, allowed=f"{MAX_OUTPUT_ENTRIES} output entries")
+        raise Invalid(
+            "PROGRAM_SIZE", found=left.rows * right.rows, allowed=f"{MAX_OUTPUT_ENTRIES} output entries"
+        )
     return step_shape
