@@ -35,7 +35,7 @@ from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11, GossipSub
 from libp2p.pubsub.mcache import CacheEntry, MessageCache
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
-from libp2p.pubsub.score import PeerScorer, ScoreParams, TopicScoreParams
+from libp2p.pubsub.score import ScoreParams, TopicScoreParams
 from libp2p.pubsub.validators import signature_validator
 
 from p2p.interface import Verdict
@@ -126,7 +126,8 @@ class SafePubsub(Pubsub):
             max_inbound_rpc_size=MAX_GOSSIP_RPC_BYTES,
             allowed_topics=topics,
         )
-        self._scorer: PeerScorer = router.scorer
+        assert router.scorer is not None  # GossipSub always makes one
+        self._scorer = router.scorer
         self._sink = sink
         self._topics = topics
         self._under_judgement: set[bytes] = set()

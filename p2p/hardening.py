@@ -3,7 +3,7 @@
 Numbers are those of our list of the library's defects; each says what breaks without the patch.  All of them
 touch private parts of the library, which is why `p2p.version` refuses any other version.
 
-Elsewhere: 6, 7, 10 in `p2p.yamux`; 1a, 1b, 3, 4, 5, 8, 9 in `p2p.gossip`; 11, 13, 14, 17 in `p2p.host` and
+Elsewhere: 6, 7, 10 in `p2p.yamux`; 1a, 1b, 3, 4, 5, 8, 9 in `p2p.gossip`; 11, 13, 17 in `p2p.host` and
 `p2p.requests`; 12 (a stalled peer stays connected) by libp2p's health monitor, switched on in `p2p.host`.
 """
 
@@ -94,3 +94,16 @@ def release_inbound_slots(swarm: Swarm) -> None:
         raise SwarmException("inbound connection ended")
 
     swarm.upgrade_inbound_raw_conn = upgrade_and_wait  # type: ignore[assignment,method-assign]
+
+
+def stop_auto_connector(swarm: Swarm) -> None:
+    """Never dial on libp2p's own initiative.
+
+    14: below the middle of its watermarks, even when the lower one is 0, the swarm dials whatever peer it has
+    heard of: banned ones, and peers a test has cut off.  Redialling is `p2p.dialer`'s.
+    """
+
+    async def never() -> None:
+        return
+
+    swarm.auto_connector.maybe_connect = never  # type: ignore[method-assign]

@@ -34,7 +34,7 @@ from p2p.addresses import DialAddress, ListenOn
 from p2p.base import NetworkBase
 from p2p.frames import Answer
 from p2p.gossip import GossipSink, SafeGossipSub, SafePubsub
-from p2p.hardening import contain_streams, harden_process, release_inbound_slots
+from p2p.hardening import contain_streams, harden_process, release_inbound_slots, stop_auto_connector
 from p2p.interface import (
     Direction,
     FailureCode,
@@ -111,7 +111,7 @@ class Libp2pNetwork(NetworkBase):
             raise Policy("NET_SELF_DIAL", found=address, allowed="another node")
         if self._gate.is_banned(peer, self._now_ms()):
             raise Policy("NET_BANNED", found=peer, allowed="a peer that is not banned")
-        if peer in self._connected:
+        if self._is_connected(peer):
             return peer
         libp2p_id = _libp2p_id(peer)
         swarm: Any = host.get_network()
@@ -131,10 +131,9 @@ class Libp2pNetwork(NetworkBase):
         if self._host is None:
             return []
         now_ms = self._now_ms()
-        swarm: Any = self._host.get_network()
         rows = []
         for peer, since_ms in sorted(self._connected.items()):
-            connections = swarm.connections.get(ID.from_base58(peer))
+            connections = self._connections(_libp2p_id(peer))
             if connections:
                 connection = connections[0]
                 outbound = connection.direction is Libp2pDirection.OUTBOUND
@@ -177,6 +176,7 @@ class Libp2pNetwork(NetworkBase):
         swarm: Any = host.get_network()
         contain_streams(swarm, self._garbage)
         release_inbound_slots(swarm)
+        stop_auto_connector(swarm)
         swarm.register_notifee(_PeerNotifee(self._opened, self._closed))
         router = SafeGossipSub()
         sink = GossipSink(self._sink_admit, self._sink_judge, self._garbage)
@@ -204,7 +204,12 @@ class Libp2pNetwork(NetworkBase):
         return self._host
 
     def _is_connected(self, peer: PeerId) -> bool:
-        return peer in self._connected
+        return peer in self._connected and bool(self._connections(_libp2p_id(peer)))
+
+    def _connections(self, libp2p_id: ID) -> list[Any]:
+        """Live connections; shorter-lived than `_connected`, as libp2p reports an end a little late."""
+        swarm: Any = self._running_host().get_network()
+        return list(swarm.connections.get(libp2p_id, []))
 
     async def _publish(self, topic: Topic, data: bytes) -> None:
         if self._pubsub is not None:
@@ -255,8 +260,7 @@ class Libp2pNetwork(NetworkBase):
 
     async def _closed(self, libp2p_id: ID) -> None:
         peer = _peer_id(libp2p_id)
-        host: Any = self._host
-        if host is not None and host.get_network().connections.get(libp2p_id):
+        if self._host is not None and self._connections(libp2p_id):
             return  # two nodes that dialled each other share two connections
         if self._connected.pop(peer, None) is not None:
             self._peer_changed(peer, PeerChange.DISCONNECTED)
@@ -295,7 +299,7 @@ def _build_host(seed: NodeSeed, max_connections: int) -> IHost:
     settings = ConnectionConfig(
         max_connections=max_connections,
         high_watermark=max_connections,
-        min_connections=0,  # 14: otherwise it dials whoever it has heard of; redialling is `p2p.dialer`'s
+        min_connections=0,  # otherwise inbound connections get fewer slots than there are
         low_watermark=0,
         enable_health_monitoring=True,  # 12: otherwise a stalled peer stays connected, and in the mesh
         health_initial_delay=10,

@@ -42,6 +42,9 @@ def silence_libp2p() -> None:
     """Silence the library's loggers; idempotent, and harmless to everybody else's records."""
     for name in _NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in list(logging.Logger.manager.loggerDict):
+        if name.startswith("libp2p."):  # some set a level of their own when imported
+            logging.getLogger(name).setLevel(logging.NOTSET)
     # swarm_connection.py calls `logging.warning(…)`, which goes to the root logger under no name of its own.
     root = logging.getLogger()
     if _not_from_libp2p not in root.filters:

@@ -149,15 +149,15 @@ class MemoryNetwork(NetworkBase):
 
     async def run(self, *, task_status: StartSignal = trio.TASK_STATUS_IGNORED) -> None:
         """See `Network.run`."""
-        try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                task_status.started()
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            try:
                 await trio.sleep_forever()
-        finally:
-            self._nursery = None
-            for peer in list(self._links):
-                self._hub.unlink(self._peer_id, peer)
+            finally:
+                self._nursery = None
+                for peer in list(self._links):
+                    self._hub.unlink(self._peer_id, peer)
 
     async def dial(self, address: str) -> PeerId:
         """See `Network.dial`; the address is `/memory/<name>`."""

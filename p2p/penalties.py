@@ -28,7 +28,7 @@ class PenaltyLedger:
         clean_at_ms = max(self._clean_at_ms.get(peer, now_ms), now_ms) + points * FORGIVE_MS
         self._clean_at_ms[peer] = clean_at_ms
         _forget_soonest(self._clean_at_ms)
-        if clean_at_ms - now_ms < BAN_POINTS * FORGIVE_MS or self.is_banned(peer, now_ms):
+        if self.score(peer, now_ms) > -BAN_POINTS or self.is_banned(peer, now_ms):
             return False
         self.ban(peer, now_ms)
         return True

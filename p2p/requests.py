@@ -104,10 +104,10 @@ class RequestServer:
                 self._oversize(peer, kind)
                 return Answer(Reply.TOO_LARGE, b"")
             data = await read_exactly(stream, length)
-        answer = _TOOK_TOO_LONG
+        answer: Answer | None = None
         with trio.move_on_after(row.timeout_s):
             answer = await self._serve(peer, kind, data)
-        return answer
+        return answer or _TOOK_TOO_LONG
 
 
 async def ask(host: IHost, peer: ID, kind: RequestKind, network_id: str, data: bytes) -> Answer:
