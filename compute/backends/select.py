@@ -5,6 +5,7 @@ from __future__ import annotations
 from chain.errors import LocalFault, Policy
 from compute.backends.base import Backend, self_test
 from compute.backends.cpu import CpuBackend
+from compute.backends.cuda import CudaBackend
 from compute.spec.profiles import Profile
 
 BACKEND_NAMES = ("auto", "cpu", "cuda")
@@ -24,10 +25,12 @@ def choose_backend(name: str, profile: Profile, seed: bytes) -> tuple[Backend, s
     if name == "cpu":
         return _tested(CpuBackend(), profile, seed)
     if name == "cuda":
-        raise LocalFault(
-            "WORK_BACKEND_UNUSABLE", found="no GPU backend in this release", hint="Use --backend cpu."
-        )
-    return _tested(CpuBackend(), profile, seed)
+        return _tested(CudaBackend(), profile, seed)
+    try:
+        return _tested(CudaBackend(), profile, seed)
+    except LocalFault as fault:
+        backend, detail = _tested(CpuBackend(), profile, seed)
+        return backend, f"{detail} (no GPU: {fault.found})"
 
 
 def _tested(backend: Backend, profile: Profile, seed: bytes) -> tuple[Backend, str]:
