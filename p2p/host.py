@@ -123,6 +123,8 @@ class Libp2pNetwork(NetworkBase):
                 await host.connect(Libp2pPeerInfo(libp2p_id, [place]))
             except TRANSPORT_ERRORS:
                 raise RequestFailed(FailureCode.GONE, peer, found=f"nobody at {address}") from None
+            if not self._connections(libp2p_id):
+                raise RequestFailed(FailureCode.GONE, peer, found="a peer that hung up at once")
             return peer
         raise RequestFailed(FailureCode.TIMEOUT, peer, found=f"no connection to {address}")
 
@@ -166,7 +168,7 @@ class Libp2pNetwork(NetworkBase):
                     task_status.started()
                     await stop.wait()
                     limit.deadline = trio.current_time() + STOP_LIMIT_S
-                    await _say_goodbye(host)
+                    await _close(host)
             finally:
                 self._host = self._pubsub = self._nursery = None
                 self._connected.clear()
@@ -336,13 +338,19 @@ def _check_port_is_free(listen: ListenOn) -> None:
             raise LocalFault(code, found=found, allowed="a free port of this machine", hint=hint) from None
 
 
-async def _say_goodbye(host: IHost) -> None:
-    """Close all connections at once; one by one, libp2p takes a fifth of a second for each."""
+async def _close(host: IHost) -> None:
+    """Close all connections and the listener.
+
+    Connections at once, since one by one libp2p takes a fifth of a second for each.  And the listener here,
+    since libp2p's own stop cancels itself before it gets there and leaves the port open.
+    """
     swarm: Any = host.get_network()
     with trio.move_on_after(STOP_LIMIT_S / 2):
         async with trio.open_nursery() as nursery:
             for libp2p_id in list(swarm.connections):
                 nursery.start_soon(host.disconnect, libp2p_id)
+    for listener in list(swarm.listeners.values()):
+        await listener.close()
 
 
 def _peer_id(libp2p_id: ID) -> PeerId:
