@@ -1,0 +1,185 @@
+"""The auditor: a validator's committee duties, and fraud proofs whenever it meets a wrong result.
+
+A drawn member fetches inputs and result by root, runs Freivalds' check with vectors from beacon and member, commits to
+its verdict, and reveals it later. Everything is derived from chain and key, so a restart between the two phases loses
+nothing. Where a draw is likely, tensors are fetched as soon as a result is committed; the check itself waits for the
+beacon.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import trio
+
+from chain.codec import pack
+from chain.errors import Missing, TileworkError
+from chain.hashing import Tag, h256
+from chain.keys import SigningKey
+from chain.tensors import DType, TensorInfo, row_path, row_root
+from chain.types import ZERO_HASH, Grains, Hash32, JobId
+from compute.spec.freivalds import evidence_vector, find_wrong_row
+from node.blobs import BlobStore
+from node.chain import Chain
+from node.duties import Duties
+from node.importer import Importer
+from node.miner import as_matrix
+from node.ports import Cpu
+from node.tensors import TensorExchange
+from vm.jobs.challenge import FraudProof, Opening, element_proof
+from vm.jobs.committee import attest_commitment, eligible
+from vm.jobs.lifecycle import load_weights
+from vm.jobs.record import Job, Status, Verdict, load_job
+from vm.kinds.audits import ChallengeProve, JobAttest, Phase
+from vm.tensor.program import resolve
+from vm.tensor.trace import trace_key
+
+log = logging.getLogger("tilework.auditor")
+_LOOK_BACK_JOBS = 256
+
+
+class Auditor:
+    """Checks results this node is drawn for."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        importer: Importer,
+        duties: Duties,
+        blobs: BlobStore,
+        exchange: TensorExchange,
+        key: SigningKey,
+        cpu: Cpu,
+    ) -> None:
+        self._chain = chain
+        self._importer = importer
+        self._duties = duties
+        self._blobs = blobs
+        self._exchange = exchange
+        self._key = key
+        self._cpu = cpu
+        self._busy: set[JobId] = set()
+        self._fetched: set[JobId] = set()
+        self._verdicts: dict[tuple[JobId, Hash32], tuple[Verdict, Hash32]] = {}
+
+    async def run(self) -> None:
+        """Look at committed jobs whenever the head moves, until cancelled."""
+        version = -1
+        async with trio.open_nursery() as nursery:
+            while True:
+                version = await self._importer.heads.after(version)
+                context = self._chain.context()
+                for identity in self._chain.jobs(_LOOK_BACK_JOBS):
+                    job = load_job(context, identity)
+                    if job.status == Status.COMMITTED and identity not in self._busy and self._concerned(job):
+                        self._busy.add(identity)
+                        nursery.start_soon(self._guarded, identity, job)
+
+    async def _guarded(self, identity: JobId, job: Job) -> None:
+        """One look at one job; a failure is logged and tried again at the next head."""
+        try:
+            await self._attend(identity, job)
+        except TileworkError as error:
+            log.warning("audit-step-failed job=%s why=%s", identity.hex()[:16], error)
+        finally:
+            self._busy.discard(identity)
+
+    def _concerned(self, job: Job) -> bool:
+        """Drawn, or not drawn yet but with even odds or better of being drawn."""
+        address = self._key.address
+        if job.seats:
+            return any(seat.member == address for seat in job.seats)
+        urn = eligible(load_weights(self._chain.context(), job.weights_epoch), job.payer, job.provider)
+        own = sum(weight.stake_grains for weight in urn if weight.address == address)
+        total = sum(weight.stake_grains for weight in urn)
+        return 2 * own * self._chain.spec.jobs.committee_size >= total > 0
+
+    async def _attend(self, identity: JobId, job: Job) -> None:
+        if not job.seats:
+            await self._fetch(identity, job)
+            return
+        height = self._chain.head.height + 1
+        rules = self._chain.spec.jobs
+        seat = job.seats[job.seat(self._key.address)]
+        if height < job.committed_height + rules.reveal_offset:
+            if seat.commitment == ZERO_HASH:
+                verdict, evidence = await self._verdict(identity, job)
+                await self._attest(identity, Phase.COMMIT, verdict, evidence)
+        elif height < job.committed_height + rules.reveal_end_offset:
+            if seat.commitment != ZERO_HASH and seat.verdict == Verdict.NONE:
+                verdict, evidence = await self._verdict(identity, job)
+                await self._attest(identity, Phase.REVEAL, verdict, evidence)
+
+    async def _attest(self, identity: JobId, phase: Phase, verdict: Verdict, evidence: Hash32) -> None:
+        salt, nothing = self._salt(identity), Hash32(ZERO_HASH)
+        if phase is Phase.COMMIT:
+            commitment = attest_commitment(identity, self._key.address, verdict, salt, evidence)
+            body = JobAttest(identity, 1, phase, commitment, Verdict.NONE, nothing, nothing, Grains(0))
+        else:
+            body = JobAttest(identity, 1, phase, nothing, verdict, salt, evidence, Grains(0))
+        await self._duties.perform((identity, f"attest-{phase.name.lower()}"), "job.attest", body)
+
+    def _salt(self, identity: JobId) -> Hash32:
+        """Secret until revealed, and the same after a restart: Ed25519 signatures are deterministic."""
+        return h256(Tag.ATTEST, self._key.sign(h256(Tag.EVIDENCE_SEED, b"salt" + identity)))
+
+    async def _fetch(self, identity: JobId, job: Job) -> None:
+        if identity in self._fetched:
+            return
+        for root, info in zip(job.input_roots, job.program.inputs, strict=True):
+            await self._exchange.fetch(root, info)
+        key = trace_key(identity, job.provider)
+        await self._exchange.fetch(job.result_root, resolve(job.program).output, key)
+        self._fetched.add(identity)
+
+    async def _verdict(self, identity: JobId, job: Job) -> tuple[Verdict, Hash32]:
+        """Check the result once per beacon; a wrong one is challenged at once."""
+        known = self._verdicts.get((identity, job.beacon))
+        if known is not None:
+            return known
+        try:
+            await self._fetch(identity, job)
+        except Missing:
+            return Verdict.UNAVAILABLE, Hash32(ZERO_HASH)
+        seed = h256(Tag.EVIDENCE_SEED, pack([job.beacon, self._key.address]))
+        wrong, evidence = await self._cpu.run(self._check, job, seed)
+        log.info("audited job=%s verdict=%s", identity.hex()[:16], "ok" if wrong is None else f"wrong row {wrong}")
+        if wrong is not None:
+            proof = await self._cpu.run(self._prove, identity, job, wrong)
+            await self._duties.perform((identity, "challenge"), "challenge.prove", ChallengeProve(proof))
+        verdict = Verdict.OK if wrong is None else Verdict.WRONG
+        self._verdicts[identity, job.beacon] = (verdict, evidence)
+        return verdict, evidence
+
+    def _check(self, job: Job, seed: Hash32) -> tuple[int | None, Hash32]:
+        """(first wrong row or None, root of the evidence vector C x mod p)."""
+        a, b_t = (as_matrix(i, self._blobs.data(r)) for i, r in zip(job.program.inputs, job.input_roots, strict=True))
+        shape = resolve(job.program)
+        c = np.frombuffer(self._blobs.data(job.result_root), "<i4").reshape(shape.m, shape.n)
+        wrong = find_wrong_row(a, b_t, c, seed)
+        vector = evidence_vector(c, seed).astype("<i4").tobytes()
+        return wrong, Hash32(row_root(TensorInfo(shape.m, 1, DType.INT32), vector))
+
+    def _prove(self, identity: JobId, job: Job, row: int) -> FraudProof:
+        """The fraud proof for the first wrong element of a wrong row."""
+        shape = resolve(job.program)
+        info_a, info_b = job.program.inputs
+        a, b, c = (self._blobs.data(root) for root in (*job.input_roots, job.result_root))
+        exact = as_matrix(info_b, b).astype(np.int64) @ as_matrix(info_a, a)[row].astype(np.int64)
+        claimed = np.frombuffer(c, "<i4").reshape(shape.m, shape.n)[row]
+        column = int(np.flatnonzero(exact != claimed)[0])
+        key = trace_key(identity, job.provider)
+        rows = (
+            _opening(info_a, a, row),
+            _opening(info_b, b, column),
+            _opening(shape.output, c, row, key),
+        )
+        return element_proof(
+            identity, job.program, job.input_roots, job.provider, job.result_root, column=column, rows=rows
+        )
+
+
+def _opening(info: TensorInfo, data: bytes, row: int, key: bytes | None = None) -> Opening:
+    leaf = data[row * info.row_bytes : (row + 1) * info.row_bytes]
+    return Opening(row, leaf, row_path(info, data, row, key))

@@ -1,0 +1,1 @@
+"""A local network of several node processes on loopback: plan, start, show, stop."""

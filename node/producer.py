@@ -1,0 +1,61 @@
+"""Building block templates and sealing them with a certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from chain.blocks import HEADER_VERSION, Block, Header
+from chain.errors import Invalid
+from chain.types import ZERO_HASH, Address, Hash32, Height
+from consensus.difficulty import next_target
+from consensus.transition import EMPTY_VOTES_ROOT, Transition
+from node.chain import Chain
+from node.mempool import Mempool
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A block without its proof; `header.sigma()` is what the work is done over."""
+
+    number: int
+    header: Header
+    transactions: tuple[bytes, ...]
+
+    def sealed(self, certificate: bytes) -> Block:
+        """The block this template becomes with a winning certificate."""
+        return Block(self.header.with_certificate(certificate), certificate, self.transactions, ())
+
+
+def build_template(chain: Chain, mempool: Mempool, miner: Address, number: int, now_ms: int) -> Template:
+    """The best block on top of the head with what is waiting, as a template."""
+    parent = chain.head
+    transition = Transition(chain.spec, chain.state, chain.parent_of(parent))
+    chosen: list[bytes] = []
+    for data, parsed in mempool.candidates():
+        try:
+            transition.add(data, parsed)
+        except Invalid:
+            continue  # does not fit into this block; the pool keeps or drops it when the head changes
+        chosen.append(data)
+    outcome = transition.finish()
+    header = Header(
+        version=HEADER_VERSION,
+        chain_id=chain.spec.chain_id,
+        parent=parent.id,
+        height=Height(parent.height + 1),
+        time_ms=max(now_ms, parent.time_ms + 1),
+        target=next_target(chain.spec, chain.genesis, parent),
+        extra_nonce=number,
+        transaction_root=outcome.transaction_root,
+        state_root=chain.stage_root(outcome),
+        receipt_root=outcome.receipt_root,
+        votes_root=EMPTY_VOTES_ROOT,
+        miner=miner,
+        certificate_hash=Hash32(ZERO_HASH),
+    )
+    return Template(number, header, tuple(chosen))
+
+
+def same_work(old: Template, new: Template) -> bool:
+    """Whether a new template would only carry a later time: then the work under the old one goes on."""
+    return replace(old.header, time_ms=0, extra_nonce=0) == replace(new.header, time_ms=0, extra_nonce=0)

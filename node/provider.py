@@ -1,0 +1,176 @@
+"""The provider: claims open jobs it can serve, computes them through the miner's worker, commits the result.
+
+Driven by the state alone: at every head it looks at the jobs and does what is due, so a restart resumes where the chain
+says it stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import trio
+
+from chain.errors import TileworkError
+from chain.tensors import row_root
+from chain.types import NO_ADDRESS, Address, JobId, TensorRoot
+from node.blobs import BlobStore
+from node.chain import Chain
+from node.duties import Duties
+from node.faults import Fault
+from node.importer import Importer
+from node.mempool import Mempool
+from node.miner import Miner
+from node.ports import Clock, Cpu
+from node.tensors import TensorExchange
+from vm.envelope import Transaction
+from vm.jobs import money
+from vm.jobs.record import Job, Status, load_job
+from vm.jobs.challenge import is_well_formed
+from vm.kinds.jobs import JobClaim, JobCommit
+from vm.tensor.program import resolve
+from vm.tensor.trace import TraceRecord, result_path, trace_key, trace_root
+
+log = logging.getLogger("tilework.provider")
+_LOOK_BACK_JOBS = 256
+_STAGGER_MS = 150
+"""Providers that see a job at the same moment wait different times before claiming, so that few fees are lost."""
+
+
+class Provider:
+    """Sells this node's multiplications."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        importer: Importer,
+        mempool: Mempool,
+        duties: Duties,
+        miner: Miner,
+        blobs: BlobStore,
+        exchange: TensorExchange,
+        address: Address,
+        clock: Clock,
+        cpu: Cpu,
+        *,
+        ask_per_gmac_grains: int,
+        fault: Fault,
+    ) -> None:
+        self._chain = chain
+        self._importer = importer
+        self._mempool = mempool
+        self._duties = duties
+        self._miner = miner
+        self._blobs = blobs
+        self._exchange = exchange
+        self._address = address
+        self._clock = clock
+        self._cpu = cpu
+        self._ask = ask_per_gmac_grains
+        self._fault = fault
+        self._busy: set[JobId] = set()
+        self._results: dict[JobId, tuple[TensorRoot, JobCommit]] = {}
+
+    async def run(self) -> None:
+        """Look at the jobs whenever the head moves, until cancelled."""
+        version = -1
+        async with trio.open_nursery() as nursery:
+            while True:
+                version = await self._importer.heads.after(version)
+                context = self._chain.context()
+                for identity in self._chain.jobs(_LOOK_BACK_JOBS):
+                    job = load_job(context, identity)
+                    if identity in self._busy:
+                        continue
+                    if job.status == Status.OPEN and self._wants(job):
+                        self._start(nursery, self._claim, identity, job)
+                    elif job.status == Status.CLAIMED and job.provider == self._address:
+                        self._start(nursery, self._work, identity, job)
+
+    def _start(self, nursery: trio.Nursery, act: object, identity: JobId, job: Job) -> None:
+        self._busy.add(identity)
+        nursery.start_soon(self._guarded, act, identity, job)
+
+    async def _guarded(self, act: object, identity: JobId, job: Job) -> None:
+        """One step of one job; its failure is logged and tried again at a later head."""
+        try:
+            await act(identity, job)  # type: ignore[operator]
+        except TileworkError as error:
+            log.warning("job-step-failed job=%s why=%s", identity.hex()[:16], error)
+        finally:
+            self._busy.discard(identity)
+
+    def _wants(self, job: Job) -> bool:
+        return (
+            job.payer != self._address
+            and job.chosen_provider in (NO_ADDRESS, self._address)
+            and job.price_per_gmac_grains >= self._ask
+        )
+
+    async def _claim(self, identity: JobId, job: Job) -> None:
+        """Hold and range-check the inputs first: claiming asserts both."""
+        if self._duties.pending((identity, "claim")):
+            return
+        bond = money.bond(self._chain.spec.jobs, job.escrow_grains)
+        if self._chain.context().account(self._address).balance_grains < 2 * bond:
+            return
+        for root, info in zip(job.input_roots, job.program.inputs, strict=True):
+            await self._exchange.fetch(root, info)
+            if not is_well_formed_tensor(self._blobs.data(root)):
+                log.warning("job-inputs-out-of-range job=%s root=%s", identity.hex()[:16], root.hex()[:16])
+                return
+        if job.chosen_provider == NO_ADDRESS:
+            await self._clock.sleep_ms(_STAGGER_MS * ((identity[0] ^ self._address[0]) % 4))
+        if self._claimed_by_another(identity) or load_job(self._chain.context(), identity).status != Status.OPEN:
+            return
+        await self._duties.perform((identity, "claim"), "job.claim", JobClaim(identity, self._bid()))
+
+    def _bid(self) -> int:
+        return self._ask
+
+    def _claimed_by_another(self, identity: JobId) -> bool:
+        for data, parsed in self._mempool.candidates():
+            if isinstance(parsed.body, JobClaim) and parsed.body.job == identity:
+                return Transaction.from_bytes(data).sender != self._address
+        return False
+
+    async def _work(self, identity: JobId, job: Job) -> None:
+        """Compute the product once, keep it to serve it, and commit to it until the commitment is in the chain."""
+        if identity not in self._results:
+            self._results[identity] = await self._compute(identity, job)
+        await self._duties.perform((identity, "commit"), "job.commit", self._results[identity][1])
+
+    async def _compute(self, identity: JobId, job: Job) -> tuple[TensorRoot, JobCommit]:
+        shape = resolve(job.program)
+        for root, info in zip(job.input_roots, job.program.inputs, strict=True):
+            await self._exchange.fetch(root, info)
+        left, right = (self._blobs.data(root) for root in job.input_roots)
+        info_a, info_b = job.program.inputs
+        started_ms = self._clock.now_ms()
+        product = await self._miner.multiply(identity, info_a, left, info_b, right)
+        committed = self._fault.applied_to(product)
+        key = trace_key(identity, self._address)
+        root = await self._cpu.run(self._blobs.put, shape.output, committed, key)
+        assert root == row_root(shape.output, committed, key)
+        steps = len(job.program.steps)
+        records = [TraceRecord(steps - 1, job.program.steps[-1].op, shape.output, root)]
+        commit = JobCommit(identity, trace_root(key, records), root, result_path(key, records))
+        work = self._miner.job_work[identity]
+        log.info(
+            "job-computed job=%s shape=%dx%dx%d ms=%d panels=%d tickets=%d winners=%d",
+            identity.hex()[:16],
+            shape.m,
+            shape.n,
+            shape.k,
+            self._clock.now_ms() - started_ms,
+            work.panels,
+            work.tickets,
+            work.winners,
+        )
+        return root, commit
+
+
+def is_well_formed_tensor(data: bytes) -> bool:
+    """Whether every entry of an int8 tensor lies in [-63, 63]."""
+    entries = np.frombuffer(data, np.int8)
+    return bool((entries >= -63).all() and (entries <= 63).all())
