@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import trio
 
@@ -92,7 +93,7 @@ class World:
     async def line(self, count: int) -> list[Node]:
         """Nodes connected one to the next, and no further."""
         nodes = [await self.node() for _ in range(count)]
-        for left, right in zip(nodes, nodes[1:], strict=False):
+        for left, right in pairwise(nodes):
             await left.network.dial(right.address)
         return nodes
 

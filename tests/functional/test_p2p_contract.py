@@ -133,7 +133,9 @@ async def test_a_request_handler_that_raises_answers_with_a_typed_error(kind: st
         assert "\x1b" not in said[0][1]
         assert [code for code, _ in said[1:]] == ["NET_HANDLER_FAULT"] * 2
         assert "secret" not in said[1][1]
-        assert await asker.network.request(server.peer_id, RequestKind.STATUS, b"alive", timeout_s=5) == b"alive"
+        assert (
+            await asker.network.request(server.peer_id, RequestKind.STATUS, b"alive", timeout_s=5) == b"alive"
+        )
 
 
 async def test_invalid_requests_cost_points_and_other_errors_do_not(kind: str) -> None:
@@ -265,7 +267,9 @@ async def test_a_banned_peer_stays_away(kind: str) -> None:
         await until(lambda: left.network.peers() == [] and right.network.peers() == [])
 
 
-@pytest.mark.parametrize("address", ["", "127.0.0.1:4001", "/ip4/127.0.0.1/tcp/4001", "/ip4/1.2.3.4/tcp/0/p2p/x"])
+@pytest.mark.parametrize(
+    "address", ["", "127.0.0.1:4001", "/ip4/127.0.0.1/tcp/4001", "/ip4/1.2.3.4/tcp/0/p2p/x"]
+)
 async def test_a_malformed_address_is_refused_with_the_right_form(kind: str, address: str) -> None:
     async with world(kind) as w:
         node = await w.node()

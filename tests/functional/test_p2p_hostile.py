@@ -51,7 +51,9 @@ class Attacker:
         await stream.write(data)
 
     def score(self) -> int:
-        return next((info.score for info in self.victim.network.peers() if info.peer_id == self.peer_id), -100)
+        return next(
+            (info.score for info in self.victim.network.peers() if info.peer_id == self.peer_id), -100
+        )
 
 
 @asynccontextmanager
@@ -83,7 +85,9 @@ def _message(**fields: Any) -> bytes:
         pytest.param(encode_varint_prefixed(b"\xff\xff\xff\xff not protobuf"), id="broken-protobuf"),
         pytest.param(_message(from_id=b"junk", key=b"junk", signature=b"junk"), id="key-does-not-parse"),
         pytest.param(_message(from_id=b"", signature=b"junk"), id="no-sender"),
-        pytest.param(_message(from_id=b"\x00\x24\x08\x01\x12\x20" + b"k" * 32, signature=b"s" * 64), id="forged"),
+        pytest.param(
+            _message(from_id=b"\x00\x24\x08\x01\x12\x20" + b"k" * 32, signature=b"s" * 64), id="forged"
+        ),
         pytest.param(_message(from_id=b"\x00\x24\x08\x01\x12\x20" + b"k" * 32), id="unsigned"),
     ],
 )
@@ -106,7 +110,9 @@ async def test_broken_gossip_is_penalised_and_hurts_nobody(packet: bytes) -> Non
             encode_varint_prefixed(
                 rpc_pb2.RPC(
                     control=rpc_pb2.ControlMessage(
-                        ihave=[rpc_pb2.ControlIHave(topicID=TXS, messageIDs=[b"%032d" % i for i in range(9000)])]
+                        ihave=[
+                            rpc_pb2.ControlIHave(topicID=TXS, messageIDs=[b"%032d" % i for i in range(9000)])
+                        ]
                     )
                 ).SerializeToString()
             ),
@@ -167,7 +173,9 @@ async def test_requests_above_the_rate_are_told_to_come_back() -> None:
         assert attacker.score() < 0
 
 
-@pytest.mark.parametrize("answer", [b"\x00\xff\xff\xff\xff", b"\x07\x00\x00\x00\x00", b"\x01\x00\x10\x00\x00", b""])
+@pytest.mark.parametrize(
+    "answer", [b"\x00\xff\xff\xff\xff", b"\x07\x00\x00\x00\x00", b"\x01\x00\x10\x00\x00", b""]
+)
 async def test_a_broken_answer_is_a_failed_request(answer: bytes) -> None:
     async with attack() as (_, attacker):
 
@@ -190,7 +198,12 @@ async def test_many_open_streams_leave_room_for_others() -> None:
 async def test_junk_on_the_socket_hurts_nobody() -> None:
     async with attack() as (_, attacker):
         port = int(attacker.victim.address.split("/")[4])
-        for junk in (b"", b"\x00" * 10, b"GET / HTTP/1.1\r\n\r\n", b"\x13/multistream/1.0.0\n\x07/noise\n" + b"\xff" * 500):
+        for junk in (
+            b"",
+            b"\x00" * 10,
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\x13/multistream/1.0.0\n\x07/noise\n" + b"\xff" * 500,
+        ):
             stream = await trio.open_tcp_stream("127.0.0.1", port)
             await stream.send_all(junk)
             await stream.aclose()
