@@ -38,6 +38,8 @@ class Tag(Enum):
     DRAW = b"tw/draw"
     ATTEST = b"tw/attest"
     EVIDENCE_SEED = b"tw/evidence"
+    AUDIT_SALT = b"tw/audit-salt"
+    NODE_IDENTITY = b"tw/node-identity"
 
 
 class BulkTag(Enum):

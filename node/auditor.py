@@ -30,13 +30,15 @@ from node.tensors import TensorExchange
 from vm.jobs.challenge import FraudProof, Opening, element_proof
 from vm.jobs.committee import attest_commitment, eligible
 from vm.jobs.lifecycle import load_weights
-from vm.jobs.record import Job, Status, Verdict, load_job
+from vm.jobs.record import Attestation, Job, Status, Verdict, load_job
 from vm.kinds.audits import ChallengeProve, JobAttest, Phase
 from vm.tensor.program import resolve
 from vm.tensor.trace import trace_key
 
 log = logging.getLogger("tilework.auditor")
 _LOOK_BACK_JOBS = 256
+UNSEEN = (Verdict.UNAVAILABLE, Hash32(ZERO_HASH))
+"""The verdict on a result that nobody served until the last block in which one can commit."""
 
 
 class Auditor:
@@ -102,14 +104,22 @@ class Auditor:
         height = self._chain.head.height + 1
         rules = self._chain.spec.jobs
         seat = job.seats[job.seat(self._key.address)]
-        if height < job.committed_height + rules.reveal_offset:
-            if seat.commitment == ZERO_HASH:
+        reveal_height = job.committed_height + rules.reveal_offset
+        if height < reveal_height and seat.commitment == ZERO_HASH:
+            try:
                 verdict, evidence = await self._verdict(identity, job)
-                await self._attest(identity, Phase.COMMIT, verdict, evidence)
-        elif height < job.committed_height + rules.reveal_end_offset:
-            if seat.commitment != ZERO_HASH and seat.verdict == Verdict.NONE:
-                verdict, evidence = await self._verdict(identity, job)
-                await self._attest(identity, Phase.REVEAL, verdict, evidence)
+            except Missing:
+                if height < reveal_height - 1:
+                    raise
+                verdict, evidence = UNSEEN
+            await self._attest(identity, Phase.COMMIT, verdict, evidence)
+        elif height >= reveal_height and seat.commitment != ZERO_HASH and seat.verdict == Verdict.NONE:
+            await self._attest(identity, Phase.REVEAL, *await self._committed(identity, job, seat))
+
+    async def _committed(self, identity: JobId, job: Job, seat: Attestation) -> tuple[Verdict, Hash32]:
+        """What this node committed to, found again from the commitment, also after a restart."""
+        unseen = attest_commitment(identity, self._key.address, UNSEEN[0], self._salt(identity), UNSEEN[1])
+        return UNSEEN if seat.commitment == unseen else await self._verdict(identity, job)
 
     async def _attest(self, identity: JobId, phase: Phase, verdict: Verdict, evidence: Hash32) -> None:
         salt, nothing = self._salt(identity), Hash32(ZERO_HASH)
@@ -122,7 +132,7 @@ class Auditor:
 
     def _salt(self, identity: JobId) -> Hash32:
         """Secret until revealed, and the same after a restart: Ed25519 signatures are deterministic."""
-        return h256(Tag.ATTEST, self._key.sign(h256(Tag.EVIDENCE_SEED, b"salt" + identity)))
+        return h256(Tag.AUDIT_SALT, self._key.sign(h256(Tag.AUDIT_SALT, identity)))
 
     async def _fetch(self, identity: JobId, job: Job) -> None:
         if identity in self._fetched:
@@ -134,14 +144,11 @@ class Auditor:
         self._fetched.add(identity)
 
     async def _verdict(self, identity: JobId, job: Job) -> tuple[Verdict, Hash32]:
-        """Check the result once per beacon; a wrong one is challenged at once."""
+        """Check the result once per beacon; a wrong one is challenged at once.  Raises: Missing if it is not served."""
         known = self._verdicts.get((identity, job.beacon))
         if known is not None:
             return known
-        try:
-            await self._fetch(identity, job)
-        except Missing:
-            return Verdict.UNAVAILABLE, Hash32(ZERO_HASH)
+        await self._fetch(identity, job)
         seed = h256(Tag.EVIDENCE_SEED, pack([job.beacon, self._key.address]))
         wrong, evidence = await self._cpu.run(self._check, job, seed)
         log.info("audited job=%s verdict=%s", identity.hex()[:16], "ok" if wrong is None else f"wrong row {wrong}")

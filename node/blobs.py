@@ -36,18 +36,18 @@ class BlobStore:
     def has(self, root: TensorRoot) -> bool:
         return self._path(root).exists()
 
-    def info(self, root: TensorRoot) -> TensorInfo:
-        """Shape and type of a stored tensor.  Raises: Missing BLOB."""
+    def info(self, root: TensorRoot) -> TensorInfo | None:
+        """Shape and type of a stored tensor; None if it is not here."""
         try:
             with self._path(root).open("rb") as file:
                 head = file.read(_HEAD_BYTES)
         except FileNotFoundError:
-            raise _absent(root) from None
+            return None
         return TensorInfo.from_bytes(head[1 : 1 + head[0]])
 
     def rows(self, root: TensorRoot, first: int, count: int) -> bytes:
         """Bytes of some rows.  Raises: Missing BLOB, Policy BLOB_ROWS."""
-        info = self.info(root)
+        info = self._held(root)
         if count < 1 or first + count > info.rows:
             raise Policy("BLOB_ROWS", found=f"rows {first}..{first + count}", allowed=f"within {info.rows} rows")
         with self._path(root).open("rb") as file:
@@ -56,7 +56,13 @@ class BlobStore:
 
     def data(self, root: TensorRoot) -> bytes:
         """The whole tensor.  Raises: Missing BLOB."""
-        return self.rows(root, 0, self.info(root).rows)
+        return self.rows(root, 0, self._held(root).rows)
+
+    def _held(self, root: TensorRoot) -> TensorInfo:
+        info = self.info(root)
+        if info is None:
+            raise Missing("BLOB", found=root, hint="Nobody has handed this tensor to this node.")
+        return info
 
     def _write(self, root: TensorRoot, info: TensorInfo, data: bytes | memoryview) -> None:
         encoded = info.to_bytes()
@@ -78,6 +84,3 @@ class BlobStore:
     def _path(self, root: TensorRoot) -> Path:
         return self._directory / f"{root.hex()}{_SUFFIX}"
 
-
-def _absent(root: TensorRoot) -> Missing:
-    return Missing("BLOB", found=root, hint="Nobody has handed this tensor to this node.")

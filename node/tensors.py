@@ -68,6 +68,8 @@ class TensorExchange:
     async def _serve(self, peer: PeerId, data: bytes) -> bytes:
         request = BlobRequest.from_bytes(data)
         info = self._blobs.info(request.root)
+        if info is None:
+            raise Missing("BLOB", found=request.root)
         if request.count * info.row_bytes > MAX_BLOB_BYTES:
             raise Invalid("BLOB_SIZE", found=request.count, allowed=f"{MAX_BLOB_BYTES // info.row_bytes} rows")
         rows = await self._cpu.run(self._blobs.rows, request.root, request.first, request.count)
