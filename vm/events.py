@@ -38,9 +38,14 @@ def event(name: str, **values: int | bytes) -> Event:
     """An event with its values in the listed order; every listed field must be given."""
     names = FIELDS[name]
     assert set(values) == set(names), f"{name} takes {names}, got {tuple(values)}"
-    return Event(name, tuple(values[field] for field in names))
+    return Event(name, tuple(_plain(values[field]) for field in names))
 
 
 def described(found: Event) -> dict[str, int | bytes]:
     """Field name to value, in order."""
     return dict(zip(FIELDS[found.name], found.values, strict=True))
+
+
+def _plain(value: int | bytes) -> int | bytes:
+    """Members of enumerations travel as their numbers."""
+    return int(value) if isinstance(value, int) else value

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated
 
-from chain.codec import U63, Nested, Record, Seq, Uint
+from chain.codec import U63, Nested, OneOf, Record, Seq, Uint
 from chain.errors import Invalid
 from chain.tensors import DType, TensorInfo
 
@@ -37,7 +37,7 @@ class Step(Record):
     GEMM takes A int8[m, k] and B transposed int8[n, k] and makes int32[m, n].
     """
 
-    op: Annotated[int, Uint(255)]
+    op: Annotated[Op, OneOf(Op)]
     operands: Annotated[tuple[int, ...], Seq(Uint(MAX_INPUTS + MAX_STEPS), 4)]
 
 
@@ -82,13 +82,11 @@ def gemm_program(m: int, n: int, k: int) -> Program:
 def resolve(program: Program) -> Gemm:
     """Check the wiring and shapes of a program and return its one matrix step.
 
-    Raises: Invalid PROGRAM_STEPS, PROGRAM_OP, PROGRAM_WIRING, PROGRAM_DTYPE, PROGRAM_SHAPE, PROGRAM_SIZE.
+    Raises: Invalid PROGRAM_STEPS, PROGRAM_WIRING, PROGRAM_DTYPE, PROGRAM_SHAPE, PROGRAM_SIZE.
     """
     if len(program.steps) != 1:
         raise Invalid("PROGRAM_STEPS", found=len(program.steps), allowed="one step")
     (step,) = program.steps
-    if step.op != Op.GEMM:
-        raise Invalid("PROGRAM_OP", found=step.op, allowed="1 (gemm)")
     if len(program.inputs) != 2 or step.operands != (0, 1):
         raise Invalid("PROGRAM_WIRING", found=step.operands, allowed="operands 0 and 1 of two inputs")
     left, right = program.inputs

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from chain.codec import Raw, Record, Uint, pack
+from chain.codec import OneOf, Raw, Record, Uint, pack
 from chain.hashing import Tag, h256
 from chain.merkle import list_path, list_root, verify_list_path
 from chain.tensors import TensorInfo
 from chain.types import Address, Hash32, JobId, TensorRoot
-from vm.tensor.program import MAX_STEPS
+from vm.tensor.program import MAX_STEPS, Op
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class TraceRecord(Record):
     """What one step claims to have produced."""
 
     step: Annotated[int, Uint(MAX_STEPS)]
-    op: Annotated[int, Uint(255)]
+    op: Annotated[Op, OneOf(Op)]
     output: TensorInfo
     root: Annotated[TensorRoot, Raw(32)]
 
