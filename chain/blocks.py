@@ -18,6 +18,8 @@ MAX_BLOCK_TRANSACTIONS = 8192
 MAX_BODY_BYTES = 2 * 1024 * 1024
 """Transactions and votes of one block together [BLK-SIZE]."""
 MAX_VOTES = 1024
+MAX_EVENTS = 1 << 14
+"""More than one block's automatic steps can emit: they are bounded by the weight limit and the agenda [STF-AGENDA]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +111,14 @@ class Receipt(Record):
     The first receipt of every block has a zero transaction id and holds the events of protocol work [BLK-RECEIPT].
     """
 
-    MAX_BYTES: ClassVar[int] = 1 << 18
+    MAX_BYTES: ClassVar[int] = 1 << 22
 
     transaction: Annotated[TxId, Raw(32)]
     code: Annotated[str, Text(32)]
     weight: Annotated[int, U63]
     burned_grains: Annotated[Grains, U63]
     tip_grains: Annotated[Grains, U63]
-    events: Annotated[tuple[Event, ...], Seq(Nested(Event), 4096)]
+    events: Annotated[tuple[Event, ...], Seq(Nested(Event), MAX_EVENTS)]
 
 
 def check_same_fields(left: Record, right: Record, code: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, ClassVar
 
-from chain.codec import U63, Nested, Raw, Record, Seq, Uint
+from chain.codec import U63, Nested, OneOf, Raw, Record, Seq
 from chain.state.reader import state_key as state_key  # keys and records are used together: re-exported
 from chain.types import Address, Grains, Hash32, Height, PublicKey, StateKey
 
@@ -34,6 +34,11 @@ class Namespace(IntEnum):
 def height_key(namespace: Namespace, height: int) -> StateKey:
     """The place of an entry that belongs to a height or an epoch (big-endian, 8 bytes)."""
     return state_key(namespace, height.to_bytes(8, "big"))
+
+
+def agenda_key(height: int, index: int) -> StateKey:
+    """The place of step number `index` due at a height (8 and 4 bytes, big-endian)."""
+    return state_key(Namespace.AGENDA, height.to_bytes(8, "big") + index.to_bytes(4, "big"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +97,22 @@ class AgendaKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class AgendaItem(Record):
-    """One entry: `subject` is an address, a job id or an epoch; `number` an amount or zero."""
+    """One automatic step: `subject` is an address or a job id; `number` an amount, an epoch or zero."""
 
-    kind: Annotated[int, Uint(255)]
+    kind: Annotated[AgendaKind, OneOf(AgendaKind)]
     subject: Annotated[bytes, Raw(32)]
     number: Annotated[int, U63]
 
 
 @dataclass(frozen=True, slots=True)
-class Agenda(Record):
-    """Everything that is due at one height, in the order in which it was asked for."""
+class AgendaLength(Record):
+    """How many steps are due at a height; each is an entry of its own, so that adding one costs the same as the first.
 
-    MAX_BYTES: ClassVar[int] = 1 << 20
+    One record with all of them would have to be rewritten for every addition, and would have a size at which the
+    protocol's own steps no longer fit: a full agenda could then be used to stop the chain [STF-AGENDA].
+    """
 
-    items: Annotated[tuple[AgendaItem, ...], Seq(Nested(AgendaItem), 1 << 14)]
+    steps: Annotated[int, U63]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,7 @@ from vm.context import Context
 from vm.execute import Parsed, execute
 from vm.fees import next_base_fee
 from vm.jobs.lifecycle import JOB_STEPS
-from vm.jobs.record import Status, load_job, store_job
-
-AGENDA_LIMIT = 512
-"""Automatic steps per block; the rest waits for the next block, so a block's cost stays bounded [STF-AGENDA]."""
+from vm.jobs.record import load_job, store_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ class Transition:
         self._bytes = 0
         _credit_parent(self.context, parent)
         start_epoch(self.context)
-        for item in self.context.take_agenda(AGENDA_LIMIT):
+        for item in self.context.take_agenda():
             _run(self.context, item)
 
     def add(self, data: bytes, parsed: Parsed) -> Receipt:
@@ -143,7 +140,7 @@ def _credit_parent(context: Context, parent: Parent) -> None:
     context.put_chain(replace(chain, tickets=ring))
     if parent.binding.job != NO_JOB:
         job = load_job(context, parent.binding.job)
-        if not Status(job.status).terminal:
+        if not job.status.terminal:
             store_job(context, parent.binding.job, replace(job, bound_blocks=job.bound_blocks + 1))
             context.emit(
                 "BlockBound", job=parent.binding.job, provider=job.provider, height=parent.header.height
@@ -151,10 +148,9 @@ def _credit_parent(context: Context, parent: Parent) -> None:
 
 
 def _run(context: Context, item: AgendaItem) -> None:
-    kind = AgendaKind(item.kind)
-    if kind is AgendaKind.COINBASE_MATURES:
+    if item.kind is AgendaKind.COINBASE_MATURES:
         mature_coinbase(context, Address(item.subject[:20]), item.number)
-    elif kind is AgendaKind.WEIGHTS_PRUNED:
+    elif item.kind is AgendaKind.WEIGHTS_PRUNED:
         prune_weights(context, item.number)
     else:
-        JOB_STEPS[kind](context, JobId(item.subject))
+        JOB_STEPS[item.kind](context, JobId(item.subject))

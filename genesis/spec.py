@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+from chain.blocks import MAX_BLOCK_TRANSACTIONS
 from chain.codec import U63, BigUint, Blob, Nested, Raw, Record, Seq, Text, Uint
 from chain.hashing import Tag, h256
 from chain.ledger import MAX_VALIDATORS
@@ -39,7 +40,8 @@ class Money(Record):
     base_fee_floor_grains: Annotated[Grains, Uint(minimum=1)]
     base_fee_step_divisor: Annotated[int, Uint(minimum=1)]
     byte_fee_grains: Annotated[Grains, U63]
-    block_weight_limit: Annotated[int, Uint(minimum=2)]
+    block_weight_limit: Annotated[int, Uint(MAX_BLOCK_TRANSACTIONS, 30)]
+    """Room for the heaviest kind (challenge.prove); every kind weighs 1 or more, so a full block fits into a body."""
     dust_grains: Annotated[Grains, U63]
     minimum_stake_grains: Annotated[Grains, Uint(minimum=1)]
 

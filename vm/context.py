@@ -14,11 +14,12 @@ from chain.ints import add, sub
 from chain.ledger import (
     EMPTY_ACCOUNT,
     Account,
-    Agenda,
     AgendaItem,
     AgendaKind,
+    AgendaLength,
     ChainState,
     Namespace,
+    agenda_key,
     height_key,
     state_key,
 )
@@ -28,6 +29,8 @@ from genesis.spec import ChainSpec
 from vm.events import event
 
 CHAIN_KEY = state_key(Namespace.CHAIN, b"")
+AGENDA_ROOM = 4096
+"""A sender may not add a step to a height that has this many."""
 
 
 @dataclass(slots=True)
@@ -104,25 +107,41 @@ class Context:
 
     # -- agenda -----------------------------------------------------------------------------------------------------
 
+    def steps_due(self, height: int) -> int:
+        """How many automatic steps a height already has."""
+        data = self.state.get(height_key(Namespace.AGENDA, height))
+        return AgendaLength.from_bytes(data).steps if data is not None else 0
+
+    def require_agenda_room(self, height: int) -> None:
+        """For steps whose height a sender chooses: nobody may pile up work in one block [STF-AGENDA].
+
+        Steps at a fixed distance need no limit, the weight of the block that asked for them bounds them.
+
+        Raises: Invalid AGENDA_FULL.
+        """
+        due = self.steps_due(height)
+        if due >= AGENDA_ROOM:
+            raise Invalid(
+                "AGENDA_FULL", found=f"{due} steps", allowed=f"fewer than {AGENDA_ROOM} at height {height}"
+            )
+
     def schedule(self, height: int, kind: AgendaKind, subject: bytes, number: int = 0) -> None:
         """Ask for an automatic step at a later height; `subject` is padded to 32 bytes with zeros."""
         assert height > self.height
-        key = height_key(Namespace.AGENDA, height)
-        data = self.state.get(key)
-        items = Agenda.from_bytes(data).items if data is not None else ()
-        self.state.put(key, Agenda((*items, AgendaItem(kind, subject.ljust(32, b"\0"), number))).to_bytes())
+        due = self.steps_due(height)
+        item = AgendaItem(kind, subject.ljust(32, b"\0"), number)
+        self.state.put(agenda_key(height, due), item.to_bytes())
+        self.state.put(height_key(Namespace.AGENDA, height), AgendaLength(due + 1).to_bytes())
 
-    def take_agenda(self, limit: int) -> tuple[AgendaItem, ...]:
-        """Remove and return what is due now; what exceeds `limit` moves to the next height, first in line."""
-        key = height_key(Namespace.AGENDA, self.height)
-        data = self.state.get(key)
-        if data is None:
-            return ()
-        self.state.delete(key)
-        items = Agenda.from_bytes(data).items
-        if len(items) > limit:
-            later = height_key(Namespace.AGENDA, self.height + 1)
-            waiting = self.state.get(later)
-            rest = items[limit:] + (Agenda.from_bytes(waiting).items if waiting is not None else ())
-            self.state.put(later, Agenda(rest).to_bytes())
-        return items[:limit]
+    def take_agenda(self) -> tuple[AgendaItem, ...]:
+        """Remove and return what is due now, in the order in which it was asked for."""
+        items = []
+        for index in range(self.steps_due(self.height)):
+            key = agenda_key(self.height, index)
+            data = self.state.get(key)
+            assert data is not None, "the length counts only steps that are there"
+            items.append(AgendaItem.from_bytes(data))
+            self.state.delete(key)
+        if items:
+            self.state.delete(height_key(Namespace.AGENDA, self.height))
+        return tuple(items)
