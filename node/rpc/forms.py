@@ -1,4 +1,4 @@
-"""JSON faces of chain objects: hashes as lower hex, addresses as bech32m, amounts in grains, targets as 0x…  Spec: [RPC-FORM].
+"""JSON faces of chain objects: lower hex, bech32m addresses, amounts in grains, targets as 0x…  Spec: [RPC-FORM].
 
 Records are shown field by field from their declared wire types, so a new transaction kind needs no code here.
 """

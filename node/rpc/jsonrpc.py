@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 messages: bytes in, bytes out, nothing about HTTP or about what the methods do.  Spec: jsonrpc.org, 2013.
+"""JSON-RPC 2.0 messages: bytes in, bytes out; nothing about HTTP, nothing about methods.  Spec: jsonrpc.org, 2013.
 
 Every request gets exactly the answer the specification asks for, whatever its bytes; notifications get none.
 """
@@ -49,7 +49,12 @@ async def answer(message: Any, call: Call) -> Any:
     if not message:
         return failure(None, INVALID_REQUEST, "Invalid Request")
     if len(message) > MAX_BATCH:
-        data = {"code": "RPC_BATCH", "found": f"{len(message)} calls", "allowed": f"at most {MAX_BATCH}", "hint": ""}
+        data = {
+            "code": "RPC_BATCH",
+            "found": f"{len(message)} calls",
+            "allowed": f"at most {MAX_BATCH}",
+            "hint": "",
+        }
         return failure(None, INVALID_REQUEST, "Invalid Request", data)
     answers = [await _answer_one(item, call) for item in message]
     return [item for item in answers if item is not None] or None
@@ -102,7 +107,11 @@ def _described(error: TileworkError) -> dict[str, Any]:
     return {
         "code": error.code,
         "kind": type(error).__name__,
-        **{name: value.hex() if isinstance(value, bytes) else value for name, value in shown.items() if _plain(value)},
+        **{
+            name: value.hex() if isinstance(value, bytes) else value
+            for name, value in shown.items()
+            if _plain(value)
+        },
         **{name: str(value) for name, value in shown.items() if not _plain(value)},
         "hint": error.hint,
     }

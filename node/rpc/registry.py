@@ -1,4 +1,4 @@
-"""What an RPC method declares about itself; server, client, OpenRPC document and manual are made from it.  Spec: [RPC-*].
+"""What an RPC method declares about itself; server, client, OpenRPC document and manual come from it.  Spec: [RPC-*].
 
 A declaration is the single source of a method's name, parameters, result and cost. A handler is called only with
 parameters that have the declared types, so it checks meaning, never form.
@@ -145,7 +145,8 @@ def bind(declared: Method, given: Mapping[str, Any] | Sequence[Any]) -> dict[str
 def signature(declared: Method) -> str:
     """The call as a person would write it: `blob_get(root: hash, first: integer = 0)`."""
     parts = [
-        f"{p.name}: {p.form.label}" + ("" if p.required else f" = {'null' if p.default is None else p.default}")
+        f"{p.name}: {p.form.label}"
+        + ("" if p.required else f" = {'null' if p.default is None else p.default}")
         for p in declared.parameters
     ]
     return f"{declared.name}({', '.join(parts)})"

@@ -1,0 +1,92 @@
+"""RPC methods about accounts and transactions.  Spec: [RPC-ACCOUNT]."""
+
+from __future__ import annotations
+
+from chain.bech32m import decode_address
+from chain.ledger import Namespace, Validator, state_key
+from chain.types import TxId
+from node.rpc.backend import NodeBackend
+from node.rpc.forms import Json, receipt_form, transaction_form
+from node.rpc.registry import Field, Form, Parameter, method
+
+
+@method(
+    "account_get",
+    "Balance, nonces and stake of an account; one that was never used is empty.",
+    parameters=(Parameter("address", Form.ADDRESS, "address with this network's prefix"),),
+    result=(
+        Field("address", Form.ADDRESS, "the account"),
+        Field("balance_grains", Form.GRAINS, "spendable now"),
+        Field("nonce", Form.INTEGER, "nonce the chain expects next"),
+        Field("next_nonce", Form.INTEGER, "nonce after everything that waits in this node's pool"),
+        Field("stake_grains", Form.GRAINS, "locked as a validator's stake"),
+        Field("validator_since", Form.INTEGER, "height of registration; null if no validator"),
+    ),
+)
+async def account_get(node: NodeBackend, *, address: str) -> Json:
+    chain = node.chain
+    who = decode_address(chain.spec.address_prefix, address)
+    account = chain.context().account(who)
+    data = chain.state.get(state_key(Namespace.VALIDATOR, who))
+    validator = Validator.from_bytes(data) if data is not None else None
+    return {
+        "address": address.lower(),
+        "balance_grains": account.balance_grains,
+        "nonce": account.nonce,
+        "next_nonce": node.mempool.next_nonce(who),
+        "stake_grains": validator.stake_grains if validator is not None else 0,
+        "validator_since": validator.registered_height if validator is not None else None,
+    }
+
+
+@method(
+    "tx_submit",
+    "Check a signed transaction, keep it in the pool and pass it on.",
+    parameters=(Parameter("raw", Form.HEX, "canonical bytes of the transaction"),),
+    result=(Field("id", Form.HASH, "transaction id"),),
+)
+async def tx_submit(node: NodeBackend, *, raw: str) -> Json:
+    return {"id": (await node.submit(bytes.fromhex(raw))).hex()}
+
+
+@method(
+    "tx_get",
+    "A transaction and what became of it.",
+    parameters=(Parameter("id", Form.HASH, "transaction id"),),
+    result=(
+        Field("id", Form.HASH, "transaction id"),
+        Field("status", Form.TEXT, "included, pending (in this node's pool) or unknown"),
+        Field("block", Form.HASH, "block that holds it (included only)"),
+        Field("height", Form.INTEGER, "height of that block (included only)"),
+        Field("index", Form.INTEGER, "place in that block (included only)"),
+        Field(
+            "confirmations", Form.INTEGER, "blocks from that block to the head, both counted (included only)"
+        ),
+        Field("receipt", Form.OBJECT, "code (empty: success), fee paid, events (included only)"),
+        Field("transaction", Form.OBJECT, "the decoded transaction (not if unknown)"),
+    ),
+)
+async def tx_get(node: NodeBackend, *, id: str) -> Json:
+    chain = node.chain
+    identity = TxId(bytes.fromhex(id))
+    prefix = chain.spec.address_prefix
+    found = chain.transaction(identity)
+    if found is not None:
+        block, height, index, data, receipt = found
+        return {
+            "id": identity.hex(),
+            "status": "included",
+            "block": block.hex(),
+            "height": height,
+            "index": index,
+            "confirmations": chain.head.height - height + 1,
+            "receipt": receipt_form(receipt, prefix),
+            "transaction": transaction_form(data, prefix),
+        }
+    waiting = node.mempool.get(identity)
+    if waiting is not None:
+        return {"id": identity.hex(), "status": "pending", "transaction": transaction_form(waiting, prefix)}
+    return {"id": identity.hex(), "status": "unknown"}
+
+
+METHODS = (account_get, tx_submit, tx_get)
