@@ -12,6 +12,7 @@ from compute.spec.profiles import PROFILES
 from genesis.spec import ChainSpec
 
 _RADIX_BITS = 16
+_TARGET_BITS = 256
 
 
 def next_target(spec: ChainSpec, genesis: Header, parent: Header) -> int:
@@ -41,6 +42,8 @@ def asert(
     exponent = -(-ahead // halflife) if ahead < 0 else ahead // halflife  # truncates toward zero
     shifts = exponent >> _RADIX_BITS  # floors
     fraction = exponent - (shifts << _RADIX_BITS)
+    if shifts > _TARGET_BITS:  # a parent from a far future must not make a number of its size
+        return easiest_target
     cubic = 195_766_423_245_049 * fraction + 971_821_376 * fraction**2 + 5_127 * fraction**3
     factor = (1 << _RADIX_BITS) + ((cubic + (1 << 47)) >> 48)
     shifts -= _RADIX_BITS

@@ -5,7 +5,6 @@ from __future__ import annotations
 from chain.blocks import HEADER_VERSION, Header
 from chain.errors import Policy
 from chain.hashing import Tag
-from chain.ints import add
 from chain.keys import address_of
 from chain.ledger import (
     Account,
@@ -23,6 +22,8 @@ from chain.types import NO_ADDRESS, ZERO_HASH, Address, BlockHash, Grains, Hash3
 from compute.spec.profiles import PROFILES
 from genesis.spec import ChainSpec
 
+_FIRST_PRINTABLE, _LAST_PRINTABLE = 0x21, 0x7E
+
 
 def check_spec(spec: ChainSpec) -> None:
     """Refuse a spec no chain can be founded on.  Raises: Policy SPEC_*."""
@@ -35,7 +36,20 @@ def check_spec(spec: ChainSpec) -> None:
     keys = [validator.public_key for validator in spec.validators]
     if len(set(addresses)) != len(addresses) or len(set(keys)) != len(keys):
         raise Policy("SPEC_DUPLICATE", found="an address or validator twice", allowed="each once")
+    for name in (spec.chain_id, spec.address_prefix.encode()):
+        if not name or not all(_FIRST_PRINTABLE <= byte <= _LAST_PRINTABLE for byte in name):
+            raise Policy(
+                "SPEC_NAME", found=name, allowed="a chain id and an address prefix of printable ASCII"
+            )
+    if spec.address_prefix != spec.address_prefix.lower():
+        raise Policy("SPEC_NAME", found=spec.address_prefix, allowed="an address prefix in lower case")
     rules = spec.jobs
+    if rules.beacon_first_block > rules.beacon_last_block:
+        raise Policy("SPEC_JOBS", found="a beacon that ends before it begins", allowed="first <= last")
+    if not rules.deadline_minimum_blocks <= rules.deadline_default_blocks <= rules.deadline_maximum_blocks:
+        raise Policy(
+            "SPEC_JOBS", found="a default deadline out of its range", allowed="minimum <= default <= maximum"
+        )
     if rules.quorum > rules.committee_size or rules.treasury_bp + rules.stakers_bp > 10_000:
         raise Policy(
             "SPEC_JOBS", found="a quorum above the committee or shares above the whole", allowed="less"
@@ -98,9 +112,5 @@ def genesis_header(spec: ChainSpec, state_root: Hash32) -> Header:
 
 
 def _minted(spec: ChainSpec) -> int:
-    total = 0
-    for allocation in spec.allocations:
-        total = add(total, allocation.balance_grains)
-    for validator in spec.validators:
-        total = add(total, validator.stake_grains)
-    return total
+    given = sum(allocation.balance_grains for allocation in spec.allocations)
+    return given + sum(validator.stake_grains for validator in spec.validators)

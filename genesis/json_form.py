@@ -24,7 +24,7 @@ def to_json(spec: ChainSpec) -> str:
 def from_json(text: str) -> ChainSpec:
     """Parse and check a spec.  Raises: Policy SPEC_*."""
     try:
-        tree = json.loads(text)
+        tree = json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise Policy("SPEC_JSON", found=str(error), allowed="one JSON object") from error
     prefix = tree.get("address_prefix") if isinstance(tree, dict) else None
@@ -32,6 +32,14 @@ def from_json(text: str) -> ChainSpec:
     assert isinstance(spec, ChainSpec)
     check_spec(spec)
     return spec
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    tree = dict(pairs)
+    if len(tree) != len(pairs):
+        twice = next(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
+        raise Policy("SPEC_FIELD", found=f"{twice} twice", allowed="each key once")
+    return tree
 
 
 def _show_record(record: Record, prefix: str) -> dict[str, Any]:

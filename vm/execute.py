@@ -97,8 +97,9 @@ def execute(context: Context, parsed: Parsed) -> Receipt:
     """
     transaction = parsed.transaction
     cost = check_includable(context, parsed)
+    burned = cost.burned
     if parsed.kind.sponsor is not None:
-        parsed.kind.sponsor(context, transaction, parsed.body, cost.burned)
+        burned = parsed.kind.sponsor(context, transaction, parsed.body, cost.burned)
     else:
         context.debit(transaction.sender, cost.total)
         context.burn(cost.burned)
@@ -118,7 +119,7 @@ def execute(context: Context, parsed: Parsed) -> Receipt:
         transaction=transaction.id,
         code=code,
         weight=parsed.kind.weight,
-        burned_grains=Grains(cost.burned),
+        burned_grains=Grains(burned),
         tip_grains=Grains(cost.tip),
         events=() if code else tuple(scope.events),
     )

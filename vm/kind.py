@@ -17,7 +17,7 @@ class Kind:
 
     `apply` runs in a scope of its own and raises Invalid to fail: the fee stays paid, everything else is undone.
     `sponsor`, where given, makes the kind free for its sender: it raises Invalid if the transaction may not be in a
-    block at all, and is called with the fee that `apply`'s scope must take from somewhere else.
+    block at all, burns the fee it is given, or as much as there is to burn, from somewhere else, and returns how much.
     """
 
     name: str
@@ -25,4 +25,4 @@ class Kind:
     weight: int
     max_bytes: int
     apply: Callable[[Context, Transaction, Any], None]
-    sponsor: Callable[[Context, Transaction, Any, int], None] | None = None
+    sponsor: Callable[[Context, Transaction, Any, int], int] | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chain.ints import ceil_div, share_bp, u63
+from chain.ints import U63_MAX, ceil_div, share_bp, u63
 from genesis.spec import JobRules
 from vm.tensor.program import Gemm
 
@@ -40,7 +40,7 @@ def escrow(rules: JobRules, shape: Gemm, per_gmac_grains: int) -> tuple[int, int
 
 def affordable_price_per_gmac(rules: JobRules, shape: Gemm, total_grains: int) -> int:
     """The highest price per GMAC whose escrow stays within `total_grains`; 0 if even the cheapest does not fit."""
-    low, high = 0, u63(total_grains) * MACS_PER_GMAC // max(1, shape.macs) + 1
+    low, high = 0, min(U63_MAX, u63(total_grains) * MACS_PER_GMAC // shape.macs + 1)
     while low < high:
         middle = (low + high + 1) // 2
         full_price = max(1, ceil_div(shape.macs * middle, MACS_PER_GMAC))

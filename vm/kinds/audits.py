@@ -41,8 +41,10 @@ class JobAttest(Record):
     deposit_grains: Annotated[Grains, Uint(0)]
 
 
-def sponsor_attest(context: Context, transaction: Transaction, body: JobAttest, fee_grains: int) -> None:
+def sponsor_attest(context: Context, transaction: Transaction, body: JobAttest, fee_grains: int) -> int:
     """Only a drawn member, in its window, once per phase, may attest; the audit escrow pays the fee [JOB-AUDIT-1].
+
+    It pays at most the allowance in it, whatever the base fee is by then: a judge is never priced out of its seat.
 
     Raises: Invalid NOT_FOUND, BAD_STATE, CONFLICT, WINDOW, FORM, MISMATCH.
     """
@@ -66,6 +68,7 @@ def sponsor_attest(context: Context, transaction: Transaction, body: JobAttest, 
     context.unlock(paid)
     context.burn(paid)
     store_job(context, body.job, replace(job, attest_fees_grains=Grains(job.attest_fees_grains + paid)))
+    return paid
 
 
 def apply_attest(context: Context, transaction: Transaction, body: JobAttest) -> None:
