@@ -1,0 +1,454 @@
+"""A chain in memory, for tests of the rules: no proof of work, no network, no clock.
+
+`Ledger` runs the real state transition block after block over a real state tree; only the tickets are made up.
+`Product` is a matrix product with everything a payer, provider or challenger derives from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chain.blocks import Receipt
+from chain.codec import Record
+from chain.errors import Invalid
+from chain.hashing import Tag, h256
+from chain.keys import SigningKey, address_of
+from chain.kv import MemoryKV, Sync
+from chain.ledger import (
+    Account,
+    AgendaLength,
+    ChainState,
+    Namespace,
+    Validator,
+    WeightSnapshot,
+    agenda_key,
+    height_key,
+    state_key,
+)
+from chain.state import StateTree
+from chain.tensors import DType, TensorInfo, row_path, row_root
+from chain.types import NO_ADDRESS, Address, BlockHash, Grains, Hash32, Height, JobId, StateKey, TensorRoot
+from compute.spec.claim import NO_BINDING, Binding
+from consensus.transition import Outcome, Parent, Transition
+from genesis.build import genesis_header, genesis_state
+from genesis.presets import preset
+from genesis.spec import GRAINS_PER_TILE, Allocation, ChainSpec, FoundingValidator
+from vm.envelope import Transaction
+from vm.execute import Parsed, parse
+from vm.jobs.challenge import Fault, FraudProof, Opening, element_proof
+from vm.jobs.committee import attest_commitment
+from vm.jobs.record import Job, Status, Verdict, job_id
+from vm.kinds.accounts import Transfer
+from vm.kinds.audits import ChallengeProve, JobAttest, Phase
+from vm.kinds.jobs import JobCancel, JobClaim, JobCommit, JobOpen
+from vm.registry import KINDS
+from vm.tensor.program import Op, Program, gemm_program
+from vm.tensor.trace import TraceRecord, result_path, trace_key, trace_root
+
+TILE = GRAINS_PER_TILE
+FUNDS_GRAINS = 1_000_000 * TILE
+STAKE_GRAINS = 10_000 * TILE
+ZERO = bytes(32)
+KIND_OF = {kind.body: kind.name for kind in KINDS.values()}
+
+
+def key(number: int) -> SigningKey:
+    """The key of test person `number`."""
+    return SigningKey(number.to_bytes(32, "big"))
+
+
+def funded_spec(
+    *, accounts: int = 8, validators: Sequence[int] = (0, 1, 2, 3, 4), **changes: Any
+) -> ChainSpec:
+    """The `test` preset with `accounts` funded people, some of whom validate from the start."""
+    return replace(
+        preset("test"),
+        allocations=tuple(Allocation(key(i).address, Grains(FUNDS_GRAINS)) for i in range(accounts)),
+        validators=tuple(FoundingValidator(key(i).public_key, Grains(STAKE_GRAINS)) for i in validators),
+        **changes,
+    )
+
+
+class Ledger:
+    """The chain so far: its state, and what every block did."""
+
+    def __init__(self, spec: ChainSpec | None = None) -> None:
+        self.spec = spec or funded_spec()
+        self.kv = MemoryKV()
+        self.tree = StateTree.load(self.kv)
+        self._write(genesis_state(self.spec))
+        self.genesis = genesis_header(self.spec, self.tree.root)
+        self.parent = Parent.genesis(self.genesis)
+        self.outcomes: list[Outcome] = []
+        self.jobs: list[JobId] = []
+        self.people = {a.address for a in self.spec.allocations}
+        self.people |= {address_of(v.public_key) for v in self.spec.validators}
+        self._nonces: dict[Address, int] = {}
+
+    # -- building blocks --------------------------------------------------------------------------------------------
+
+    @property
+    def height(self) -> int:
+        """Height of the last block."""
+        return self.parent.header.height
+
+    def sign(
+        self, signer: SigningKey, body: Record, *, nonce: int | None = None, **changes: Any
+    ) -> Transaction:
+        """A transaction with the next nonce, counting those signed for the same block before it."""
+        if nonce is None:
+            nonce = self._nonces.get(signer.address, self.account(signer.address).nonce)
+        self._nonces[signer.address] = nonce + 1
+        fields: dict[str, Any] = {
+            "version": 1,
+            "chain_id": self.spec.chain_id,
+            "kind": KIND_OF[type(body)],
+            "sender": signer.address,
+            "nonce": nonce,
+            "max_fee_grains": Grains(TILE),
+            "tip_grains": Grains(0),
+            "valid_until": Height(self.height + 100),
+            "body": body.to_bytes(),
+            "authorisations": (),
+        }
+        return Transaction(**(fields | changes)).signed(signer)
+
+    def forget(self) -> None:
+        """Nothing that was signed and not mined counts any more."""
+        self._nonces.clear()
+
+    def begin(self) -> Transition:
+        """The next block, with nothing in it yet."""
+        return Transition(self.spec, self.tree, self.parent)
+
+    def mine(
+        self,
+        *transactions: Transaction,
+        miner: Address = NO_ADDRESS,
+        ticket: Hash32 | None = None,
+        binding: Binding = NO_BINDING,
+    ) -> list[Receipt]:
+        """Append a block; returns the receipts of its transactions.  Raises: Invalid if one may not be in it."""
+        transition = self.begin()
+        receipts = []
+        try:
+            for transaction in transactions:
+                data = transaction.to_bytes()
+                receipts.append(transition.add(data, self.parse(data)))
+        finally:
+            self.forget()
+        self.finish(transition, miner=miner, ticket=ticket, binding=binding)
+        return receipts
+
+    def finish(
+        self,
+        transition: Transition,
+        *,
+        miner: Address = NO_ADDRESS,
+        ticket: Hash32 | None = None,
+        binding: Binding = NO_BINDING,
+    ) -> Outcome:
+        """Close a block under construction and make it the head."""
+        outcome = transition.finish()
+        self._write(outcome.changes)
+        self.outcomes.append(outcome)
+        self.people |= {miner}
+        previous = self.parent.header
+        header = replace(
+            previous,
+            parent=BlockHash(previous.id),
+            height=Height(previous.height + 1),
+            time_ms=previous.time_ms + self.spec.pace.block_time_ms,
+            state_root=self.tree.root,
+            receipt_root=outcome.receipt_root,
+            transaction_root=outcome.transaction_root,
+            miner=miner,
+        )
+        made_up = h256(Tag.BEACON, b"ticket" + header.height.to_bytes(8, "big"))
+        self.parent = Parent(header, ticket or made_up, binding)
+        return outcome
+
+    def mine_to(self, height: int) -> None:
+        """Append empty blocks until the head has this height."""
+        while self.height < height:
+            self.mine()
+
+    def parse(self, data: bytes) -> Parsed:
+        return parse(data, self.spec.chain_id)
+
+    def _write(self, changes: Any) -> None:
+        staged = self.tree.stage(changes)
+        self.kv.write(staged.writes, sync=Sync.DURABLE)
+        self.tree.apply(staged)
+
+    # -- looking ----------------------------------------------------------------------------------------------------
+
+    def account(self, address: Address) -> Account:
+        data = self.tree.get(state_key(Namespace.ACCOUNT, address))
+        return Account.from_bytes(data) if data is not None else Account(0, Grains(0))
+
+    def balance(self, who: SigningKey) -> int:
+        return self.account(who.address).balance_grains
+
+    def job(self, job: JobId) -> Job:
+        data = self.tree.get(state_key(Namespace.JOB, job))
+        assert data is not None
+        return Job.from_bytes(data)
+
+    @property
+    def chain(self) -> ChainState:
+        data = self.tree.get(state_key(Namespace.CHAIN, b""))
+        assert data is not None
+        return ChainState.from_bytes(data)
+
+    def stake(self, address: Address) -> int:
+        data = self.tree.get(state_key(Namespace.VALIDATOR, address))
+        return Validator.from_bytes(data).stake_grains if data is not None else 0
+
+    def events(self) -> list[tuple[str, tuple[int | bytes, ...]]]:
+        """Events of the automatic steps of the last block."""
+        return [(e.name, e.values) for e in self.outcomes[-1].receipts[0].events]
+
+    def transfer(self, sender: SigningKey, to: Address, amount_grains: int, **changes: Any) -> Transaction:
+        return self.sign(sender, Transfer(to, Grains(amount_grains), b""), **changes)
+
+    # -- the supply identity ----------------------------------------------------------------------------------------
+
+    def audit(self) -> None:
+        """Count every entry of the state: nothing unknown, nothing negative, no coin lost or made [MONEY-IDENTITY]."""
+        known: set[StateKey] = {state_key(Namespace.CHAIN, b""), state_key(Namespace.VALIDATOR_INDEX, b"")}
+        balances = sum(self.account(address).balance_grains for address in self.people)
+        stakes = sum(self.stake(address) for address in self.people)
+        known |= {state_key(Namespace.ACCOUNT, address) for address in self.people}
+        known |= {state_key(Namespace.VALIDATOR, address) for address in self.people}
+        live = 0
+        for identity in self.jobs:
+            job = self.job(identity)
+            known.add(state_key(Namespace.JOB, identity))
+            if not job.status.terminal:
+                live += job.escrow_grains + job.bond_grains - job.attest_fees_grains
+        for height in range(self.height + self.spec.jobs.deadline_maximum_blocks + 700):
+            known.add(height_key(Namespace.WEIGHTS, height))
+            data = self.tree.get(height_key(Namespace.AGENDA, height))
+            if data is not None:
+                assert height > self.height, "a due step was left behind"
+                steps = AgendaLength.from_bytes(data).steps
+                known |= {agenda_key(height, index) for index in range(steps)}
+                known.add(height_key(Namespace.AGENDA, height))
+        unknown = [found for found, _ in self.tree.items() if found not in known]
+        assert not unknown, "every entry of the state belongs to something"
+        chain = self.chain
+        assert chain.locked_grains == stakes + live
+        held = balances + chain.locked_grains + chain.immature_grains + chain.pending_tips_grains
+        held += chain.treasury_grains + chain.staker_pool_grains
+        assert held == chain.minted_grains - chain.burned_grains
+        assert chain.minted_grains <= self.spec.money.cap_grains
+
+    def weights(self, epoch: int) -> WeightSnapshot | None:
+        data = self.tree.get(height_key(Namespace.WEIGHTS, epoch))
+        return WeightSnapshot.from_bytes(data) if data is not None else None
+
+
+@dataclass(frozen=True)
+class Product:
+    """C = A times B with A int8[m, k] and B transposed int8[n, k]."""
+
+    a: np.ndarray[Any, Any]
+    b_t: np.ndarray[Any, Any]
+
+    @staticmethod
+    def random(m: int = 5, n: int = 3, k: int = 4, seed: int = 1) -> Product:
+        source = np.random.default_rng(seed)
+        return Product(
+            source.integers(-63, 64, (m, k), dtype=np.int8), source.integers(-63, 64, (n, k), dtype=np.int8)
+        )
+
+    @property
+    def program(self) -> Program:
+        return gemm_program(self.a.shape[0], self.b_t.shape[0], self.a.shape[1])
+
+    @property
+    def input_roots(self) -> tuple[TensorRoot, ...]:
+        tensors = zip(self.program.inputs, (self.a, self.b_t), strict=True)
+        return tuple(row_root(info, matrix.tobytes()) for info, matrix in tensors)
+
+    @property
+    def output(self) -> TensorInfo:
+        return TensorInfo(self.a.shape[0], self.b_t.shape[0], DType.INT32)
+
+    @property
+    def result(self) -> np.ndarray[Any, Any]:
+        return self.a.astype(np.int32) @ self.b_t.astype(np.int32).T
+
+    def wrong_result(self, row: int = 2, column: int = 1, by: int = 1) -> np.ndarray[Any, Any]:
+        wrong = self.result.copy()
+        wrong[row, column] += by
+        return wrong
+
+
+def opening(info: TensorInfo, data: bytes, row: int, row_key: bytes | None = None) -> Opening:
+    """One honest opening."""
+    leaf = data[row * info.row_bytes : (row + 1) * info.row_bytes]
+    return Opening(row, leaf, row_path(info, data, row, row_key))
+
+
+@dataclass
+class Case:
+    """One job on one ledger with its people: 5 pays, 6 provides, 7 watches; validators judge."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    product: Product = field(default_factory=Product.random)
+    payer: SigningKey = field(default_factory=lambda: key(5))
+    provider: SigningKey = field(default_factory=lambda: key(6))
+    watcher: SigningKey = field(default_factory=lambda: key(7))
+    price_per_gmac: int = 10**13
+    deadline_blocks: int = 30
+    job_id: JobId = field(default=JobId(ZERO))
+
+    # -- transactions -----------------------------------------------------------------------------------------------
+
+    def open_body(self, **changes: Any) -> JobOpen:
+        body = JobOpen(
+            program=self.product.program,
+            input_roots=self.product.input_roots,
+            price_per_gmac_grains=Grains(self.price_per_gmac),
+            max_price_grains=Grains(100_000 * TILE),
+            deadline_blocks=self.deadline_blocks,
+            provider=NO_ADDRESS,
+        )
+        return replace(body, **changes)
+
+    def claim_body(self, bid: int | None = None) -> JobClaim:
+        return JobClaim(self.job_id, Grains(self.price_per_gmac if bid is None else bid))
+
+    def commit_body(
+        self, result: np.ndarray[Any, Any] | None = None, owner: Address | None = None
+    ) -> JobCommit:
+        """The commitment of `owner` (the provider) to `result` (the right one)."""
+        produced = self.product.result if result is None else result
+        secret = trace_key(self.job_id, owner or self.provider.address)
+        root = row_root(self.product.output, produced.astype("<i4").tobytes(), secret)
+        return self.commit_root(root, secret)
+
+    def commit_root(self, root: TensorRoot, secret: Hash32) -> JobCommit:
+        records = [TraceRecord(0, Op.GEMM, self.product.output, root)]
+        return JobCommit(self.job_id, trace_root(secret, records), root, result_path(secret, records))
+
+    def attest_commit(
+        self, member: SigningKey, verdict: Verdict = Verdict.OK, salt: bytes = ZERO
+    ) -> JobAttest:
+        commitment = attest_commitment(self.job_id, member.address, verdict, salt, ZERO)
+        return JobAttest(
+            self.job_id, 1, Phase.COMMIT, commitment, Verdict.NONE, ZERO, Hash32(ZERO), Grains(0)
+        )
+
+    def attest_reveal(self, verdict: Verdict = Verdict.OK, salt: bytes = ZERO) -> JobAttest:
+        return JobAttest(self.job_id, 1, Phase.REVEAL, Hash32(ZERO), verdict, salt, Hash32(ZERO), Grains(0))
+
+    def element_proof(self, result: np.ndarray[Any, Any], row: int = 2, column: int = 1) -> FraudProof:
+        """What a watcher that holds the published tensors writes about one element."""
+        info_a, info_b = self.product.program.inputs
+        secret = trace_key(self.job_id, self.provider.address)
+        rows = (
+            opening(info_a, self.product.a.tobytes(), row),
+            opening(info_b, self.product.b_t.tobytes(), column),
+            opening(self.product.output, result.astype("<i4").tobytes(), row, secret),
+        )
+        return element_proof(
+            self.job_id,
+            self.product.program,
+            self.product.input_roots,
+            self.provider.address,
+            self.ledger.job(self.job_id).result_root,
+            column=column,
+            rows=rows,
+        )
+
+    def malformed_proof(self, tensor: int, shown: Opening) -> FraudProof:
+        return FraudProof(
+            self.job_id,
+            self.product.program,
+            self.product.input_roots,
+            self.provider.address,
+            self.ledger.job(self.job_id).result_root,
+            Fault.MALFORMED,
+            tensor,
+            0,
+            (shown,),
+        )
+
+    # -- steps ------------------------------------------------------------------------------------------------------
+
+    def do(self, signer: SigningKey, body: Record) -> str:
+        """Mine a block with this one transaction; returns its code, empty for success."""
+        (receipt,) = self.ledger.mine(self.ledger.sign(signer, body))
+        return receipt.code
+
+    def open(self, **changes: Any) -> Case:
+        self.job_id = job_id(self.payer.address, self.ledger.account(self.payer.address).nonce)
+        assert self.do(self.payer, self.open_body(**changes)) == ""
+        self.ledger.jobs.append(self.job_id)
+        return self
+
+    def claim(self, bid: int | None = None) -> Case:
+        assert self.do(self.provider, self.claim_body(bid)) == ""
+        return self
+
+    def commit(self, result: np.ndarray[Any, Any] | None = None) -> Case:
+        assert self.do(self.provider, self.commit_body(result)) == ""
+        return self
+
+    def draw(self) -> Case:
+        """Wait for the block that draws the committee."""
+        self.ledger.mine_to(self.now.committed_height + self.ledger.spec.jobs.draw_offset)
+        return self
+
+    def attest(self, *verdicts: Verdict) -> Case:
+        """Members in order of their seats commit and reveal these verdicts."""
+        members = self.members[: len(verdicts)]
+        pairs = list(zip(members, verdicts, strict=True))
+        self.ledger.mine(*(self.ledger.sign(m, self.attest_commit(m, v)) for m, v in pairs))
+        self.ledger.mine_to(self.now.committed_height + self.ledger.spec.jobs.reveal_offset - 1)
+        self.ledger.mine(*(self.ledger.sign(m, self.attest_reveal(v)) for m, v in pairs))
+        return self
+
+    def finish(self) -> Case:
+        """Wait for the block that settles."""
+        self.ledger.mine_to(self.now.committed_height + self.ledger.spec.jobs.settle_offset)
+        return self
+
+    def challenge(self, proof: FraudProof, by: SigningKey | None = None) -> str:
+        return self.do(by or self.watcher, ChallengeProve(proof))
+
+    def cancel(self) -> str:
+        return self.do(self.payer, JobCancel(self.job_id))
+
+    @property
+    def now(self) -> Job:
+        return self.ledger.job(self.job_id)
+
+    @property
+    def status(self) -> Status:
+        return self.now.status
+
+    @property
+    def members(self) -> list[SigningKey]:
+        """Keys of the drawn committee in order of their seats."""
+        people = {key(i).address: key(i) for i in range(16)}
+        return [people[seat.member] for seat in self.now.seats]
+
+
+def refused(code: str, ledger: Ledger, transaction: Transaction) -> None:
+    """The transaction may not be in a block, for this reason, and trying leaves no trace."""
+    transition = ledger.begin()
+    before = dict(transition.context.state.changes())
+    with pytest.raises(Invalid) as caught:
+        transition.add(transaction.to_bytes(), ledger.parse(transaction.to_bytes()))
+    ledger.forget()
+    assert caught.value.code == code
+    assert dict(transition.context.state.changes()) == before
