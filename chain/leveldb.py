@@ -1,15 +1,16 @@
 """LevelDB behind the KV protocol; the only file that imports plyvel.  Spec: [STATE-STORE].
 
-Checksums are verified on every read and damage found at opening is an error instead of being dropped
-silently: a corrupt database must never be taken for the truth. Every failure is a `LocalFault`; no peer is
-ever to blame for it.
+Checksums are verified on every read and damage found at opening is an error instead of being dropped silently: a
+corrupt database must never be taken for the truth. Every failure is a `LocalFault`; no peer is ever to blame for it.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Self, TextIO
 
 import plyvel
 
@@ -21,15 +22,19 @@ WRITE_BUFFER_BYTES = 16 << 20
 """A block's batch is about 1 MB; a few blocks per table file keep compaction cheap."""
 BLOOM_BITS = 10
 """Per key; answers 99 % of reads of absent keys (new accounts, unknown ids) without a disk access."""
+OWNER_FILE = "OWNER"
+"""Locked by, and naming, the process that holds the directory. LevelDB's own lock is lost as soon as the same process
+tries to open the directory twice (closing any descriptor of a file drops a POSIX lock)."""
 
 
 class LevelKV:
     """One LevelDB directory, held by one process at a time."""
 
-    __slots__ = ("_db", "_path")
+    __slots__ = ("_db", "_owner", "_path")
 
-    def __init__(self, db: plyvel.DB, path: Path) -> None:
+    def __init__(self, db: plyvel.DB, owner: TextIO, path: Path) -> None:
         self._db = db
+        self._owner = owner
         self._path = path
 
     @classmethod
@@ -40,8 +45,8 @@ class LevelKV:
             LocalFault: DB_LOCKED (another process holds it), DB_CORRUPT, DB_IO.
         """
         place = Path(path)
+        owner = _take_ownership(place)
         try:
-            place.mkdir(parents=True, exist_ok=True)
             db = plyvel.DB(
                 str(place),
                 create_if_missing=True,
@@ -51,8 +56,9 @@ class LevelKV:
                 bloom_filter_bits=BLOOM_BITS,
             )
         except (OSError, plyvel.Error) as error:
+            owner.close()
             raise _fault(error, place) from error
-        return cls(db, place)
+        return cls(db, owner, place)
 
     def get(self, key: bytes) -> bytes | None:
         try:
@@ -78,6 +84,7 @@ class LevelKV:
 
     def close(self) -> None:
         self._db.close()
+        self._owner.close()
 
     def _checked(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
         try:
@@ -86,20 +93,39 @@ class LevelKV:
             raise _fault(error, self._path) from error
 
 
+def _take_ownership(place: Path) -> TextIO:
+    """Lock the directory for this process.  Raises: LocalFault DB_LOCKED, DB_IO."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        owner = (place / OWNER_FILE).open("a+")
+    except OSError as error:
+        raise _fault(error, place) from error
+    try:
+        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        owner.seek(0)
+        holder = owner.read().strip()
+        owner.close()
+        raise LocalFault(
+            "DB_LOCKED",
+            found=f"process {holder} in {place}",
+            allowed="one process per data directory",
+            hint="Stop the other node or give this one its own directory.",
+        ) from error
+    owner.truncate(0)
+    owner.write(str(os.getpid()))
+    owner.flush()
+    return owner
+
+
 def _fault(error: Exception, path: Path) -> LocalFault:
     """Name what went wrong and what the operator can do about it."""
-    text = str(error)
+    detail = error.args[0] if isinstance(error, plyvel.Error) and error.args else str(error)
+    text = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
     if isinstance(error, plyvel.CorruptionError) or "orruption" in text:
         return LocalFault(
             "DB_CORRUPT",
             found=text,
             hint=f"Check the disk; then move {path} away and let the node fetch the chain again.",
-        )
-    if text.startswith("IO error: lock "):  # LevelDB words it so for both this and another process
-        return LocalFault(
-            "DB_LOCKED",
-            found=str(path),
-            allowed="one process per data directory",
-            hint="Stop the other node or give this one its own directory.",
         )
     return LocalFault("DB_IO", found=text, hint=f"Check free space and permissions of {path}.")

@@ -16,7 +16,10 @@ RFC_8032_TEST_2 = (
 )
 """Seed, public key, message and signature, all in hexadecimal."""
 
-EDGE_CASES: tuple[tuple[str, bool, str, str, str], ...] = (
+EdgeCase = tuple[str, bool, str, str, str]
+"""What it shows, verdict, public key (hexadecimal), message (ASCII), signature (hexadecimal)."""
+
+EDGE_CASES: tuple[EdgeCase, ...] = (
     ("honest", True,
      "f52cb087532a859897add9e4b50b381569e0dec53cd91405e3f8f3bb1e087301", "tilework",
      "b31b20f50426242514d81b383548bd90de72fd0b8cf2382a88f9f52ce5076b23"
@@ -230,4 +233,3 @@ EDGE_CASES: tuple[tuple[str, bool, str, str, str], ...] = (
      "d7467e2f477320c5460578e6f7dd01b6fa4b8a1025c51383cb54056d3e6cdf0b"
      "e16463cac66a5b8d5bc0e7d145f1537c2bac0291de757c0bbc1b94ef3154290d"),
 )
-"""What it shows, verdict, public key (hexadecimal), message (ASCII), signature (hexadecimal)."""

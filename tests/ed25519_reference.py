@@ -8,6 +8,7 @@ Slow and obvious. It judges the outside vectors by our rule and makes the vector
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -15,6 +16,7 @@ D = -121665 * pow(121666, P - 2, P) % P
 ROOT_OF_MINUS_ONE = pow(2, (P - 1) // 4, P)
 
 Point = tuple[int, int]
+Extended = tuple[int, int, int, int]
 NEUTRAL: Point = (0, 1)
 
 
@@ -28,13 +30,24 @@ def add(left: Point, right: Point) -> Point:
 
 
 def mul(scalar: int, point: Point) -> Point:
-    total = NEUTRAL
+    """Double and add in extended coordinates (x = X/Z, y = Y/Z, T = XY/Z), which need one division at the end."""
+    total, power = (0, 1, 1, 0), (*point, 1, point[0] * point[1] % P)
     while scalar:
         if scalar & 1:
-            total = add(total, point)
-        point = add(point, point)
+            total = _add_extended(total, power)
+        power = _add_extended(power, power)
         scalar >>= 1
-    return total
+    inverse = pow(total[2], P - 2, P)
+    return total[0] * inverse % P, total[1] * inverse % P
+
+
+def _add_extended(left: Extended, right: Extended) -> Extended:
+    """RFC 8032 section 5.1.4."""
+    (x1, y1, z1, t1), (x2, y2, z2, t2) = left, right
+    a, b = (y1 - x1) * (y2 - x2) % P, (y1 + x1) * (y2 + x2) % P
+    c, d = 2 * t1 * t2 * D % P, 2 * z1 * z2 % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
 
 
 def recover_x(y: int, sign: int) -> int | None:
@@ -81,6 +94,7 @@ def torsion_point() -> Point:
         y += 1
 
 
+@cache
 def small_order_encodings() -> list[bytes]:
     """The 14 strings that decode, canonically or not, to one of the eight points of small order."""
     torsion = torsion_point()
