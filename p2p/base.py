@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable
 
 import trio
@@ -31,8 +32,10 @@ from p2p.wire import REQUESTS, TOPICS, Fault, RequestKind, Topic
 
 log = logging.getLogger("tilework.p2p")
 
+MAX_JUDGING = 32
+"""Gossip messages inside our handlers at once, over all peers."""
 MAX_JUDGING_PER_PEER = 64
-"""Gossip messages of one peer waiting for or inside our handler; more are dropped (the head poll repairs)."""
+"""Gossip messages of one peer inside or waiting for our handlers; more are dropped (the head poll repairs)."""
 
 
 class NetworkBase(ABC):
@@ -45,7 +48,8 @@ class NetworkBase(ABC):
         self._servants = Servants()
         self._gossip_handlers: dict[Topic, GossipHandler] = {}
         self._peer_handlers: list[PeerHandler] = []
-        self._judging: dict[PeerId, int] = {}
+        self._judging: Counter[PeerId] = Counter()
+        self._judges = trio.Semaphore(MAX_JUDGING)
         self._nursery: trio.Nursery | None = None
         self._peer_log: PeerLog | None = None
 
@@ -91,7 +95,7 @@ class NetworkBase(ABC):
     async def ban(self, peer: PeerId, reason: str) -> None:
         """See `Network.ban`."""
         self._gate.ban(peer, self._now_ms())
-        self._tell("peer_banned", peer=peer, reason=reason)
+        self._tell("event=peer_banned", peer=peer, reason=reason)
         await self.disconnect(peer)
 
     @abstractmethod
@@ -113,11 +117,12 @@ class NetworkBase(ABC):
     async def _judge_gossip(self, peer: PeerId, topic: Topic, data: bytes) -> Verdict:
         """Verdict on a new message already admitted; a REJECT is penalised here."""
         handler = self._gossip_handlers.get(topic)
-        if handler is None or self._judging.get(peer, 0) >= MAX_JUDGING_PER_PEER:
+        if handler is None:
             return Verdict.IGNORE
-        self._judging[peer] = self._judging.get(peer, 0) + 1
+        self._judging[peer] += 1
         try:
-            verdict = await judge(handler, peer, data)
+            async with self._judges:
+                verdict = await judge(handler, peer, data)
         finally:
             self._judging[peer] -= 1
             if not self._judging[peer]:
@@ -127,7 +132,9 @@ class NetworkBase(ABC):
         return verdict
 
     def _admit_gossip(self, peer: PeerId, topic: Topic, size_bytes: int) -> bool:
-        """Whether a message may go on to be looked at."""
+        """Whether a message may go on to be looked at; a False leaves no trace of the message itself."""
+        if self._judging[peer] >= MAX_JUDGING_PER_PEER:
+            return False
         admission = self._gate.admit_gossip(peer, topic, size_bytes, self._now_ms())
         return self._apply(peer, admission, topic.value)
 
@@ -147,7 +154,7 @@ class NetworkBase(ABC):
 
     def _apply(self, peer: PeerId, admission: Admission, reason: str) -> bool:
         if admission is Admission.BAN and self._nursery is not None:
-            self._tell("peer_banned", peer=peer, reason=reason)
+            self._tell("event=peer_banned", peer=peer, reason=reason)
             self._nursery.start_soon(self.disconnect, peer)
         return admission is Admission.PASS
 

@@ -1,4 +1,4 @@
-"""GossipSub 1.1 that survives hostile packets, validates in three ways, and delivers.
+"""GossipSub 1.1 that survives hostile packets, validates in three ways, and delivers.  Spec: [NET-GOSSIP].
 
 Defects of libp2p 0.8.1 mended here, and what breaks without it:
 
@@ -8,8 +8,8 @@ Defects of libp2p 0.8.1 mended here, and what breaks without it:
     silence: 16 nodes delivered 79 % of messages.  Off.
 4.  The message cache names messages by sender and sequence number while "seen" uses our content hash, so
     every IHAVE is requested again.  Here one id is used everywhere: sha256(topic | data), raw.
-5.  Validators have no in-flight mark: one slow message is validated and delivered several times.  Here ids
-    under validation are known.
+5.  Validators have no in-flight mark: one slow message is validated and delivered several times.  Here a
+    message is marked before it is validated.
 8.  Bad defaults: heartbeat of 120 s; silent spam and adaptation rules that drop or slow our own messages.
 9.  The equivocation table keeps up to 1000 whole messages; content ids make it useless.  Off.
 
@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -39,30 +40,24 @@ from libp2p.pubsub.score import ScoreParams, TopicScoreParams
 from libp2p.pubsub.validators import signature_validator
 
 from p2p.interface import Verdict
-from p2p.wire import MAX_GOSSIP_RPC_BYTES
+from p2p.wire import MAX_GOSSIP_RPC_BYTES, SEEN_MS
 
 DEGREE, DEGREE_LOW, DEGREE_HIGH = 6, 4, 12
-"""Mesh size aimed at and its bounds; a network of up to 13 nodes is one full mesh."""
+"""Mesh size aimed at and its bounds; in a network of up to 13 nodes nobody is ever pruned."""
 HEARTBEAT_S = 1
 HISTORY_HEARTBEATS, GOSSIPED_HEARTBEATS = 5, 3
 MUTE_SCORE = -50
 """libp2p's own score below which a peer is muted; bans are ours (`p2p.penalties`) and come earlier."""
-MAX_JUDGING = 32
-"""Messages inside handlers at once, over all peers."""
 
 
+@dataclass(frozen=True, slots=True)
 class GossipSink:
     """What the pubsub layer asks of the host: decisions and consequences, by peer."""
 
-    def __init__(
-        self,
-        admit: Callable[[ID, str, int], bool],
-        judge: Callable[[ID, str, bytes], Awaitable[Verdict]],
-        garbage: Callable[[ID], None],
-    ) -> None:
-        self.admit = admit
-        self.judge = judge
-        self.garbage = garbage
+    admit: Callable[[ID, str, int], bool]
+    """(peer, topic, size): whether to look at a message."""
+    judge: Callable[[ID, str, bytes], Awaitable[Verdict]]
+    garbage: Callable[[ID], None]
 
 
 def message_id(message: rpc_pb2.Message) -> bytes:
@@ -121,6 +116,7 @@ class SafePubsub(Pubsub):
         super().__init__(
             host,
             router,
+            seen_ttl=SEEN_MS // 1000,
             strict_signing=True,
             msg_id_constructor=message_id,
             max_inbound_rpc_size=MAX_GOSSIP_RPC_BYTES,
@@ -130,8 +126,6 @@ class SafePubsub(Pubsub):
         self._scorer = router.scorer
         self._sink = sink
         self._topics = topics
-        self._under_judgement: set[bytes] = set()
-        self._judges = trio.Semaphore(MAX_JUDGING)
         self._stream_locks: WeakKeyDictionary[INetStream, trio.Lock] = WeakKeyDictionary()
 
     async def stream_handler(self, stream: INetStream) -> None:
@@ -146,17 +140,14 @@ class SafePubsub(Pubsub):
     async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
         """Take in one message, our own or a peer's; never raises for a peer's.
 
-        Checks, cheapest first: a) one topic of ours  b) seen or under judgement  c) size and rate  d) mute
-        score  e) signature  f) the handler.
+        Checks, cheapest first: a) one topic of ours  b) seen  c) size and rate  d) mute score  e) signature
+        f) the handler.  A message counts as seen from the moment the handler has it, so it gets there once
+        (defect 5); one refused earlier does not, or a bad envelope would shut out the good one.
         """
-        own = msg_forwarder == self.my_id
-        if len(msg.topicIDs) != 1 or msg.topicIDs[0] not in self._topics:
+        if len(msg.topicIDs) != 1 or msg.topicIDs[0] not in self._topics or self._is_msg_seen(msg):
             return
         topic = msg.topicIDs[0]
-        content_id = message_id(msg)
-        if content_id in self._under_judgement or self._is_msg_seen(msg):
-            return
-        if own:
+        if msg_forwarder == self.my_id:
             self._mark_msg_seen(msg)
             await self.router.publish(msg_forwarder, msg)
             return
@@ -164,11 +155,16 @@ class SafePubsub(Pubsub):
             return
         if not self._scorer.allow_publish(msg_forwarder, [topic]):
             return
-        self._under_judgement.add(content_id)
-        try:
-            await self._judge(msg_forwarder, topic, msg)
-        finally:
-            self._under_judgement.discard(content_id)
+        if not _is_signed(msg):
+            self._sink.garbage(msg_forwarder)
+            return
+        self._mark_msg_seen(msg)
+        verdict = await self._sink.judge(msg_forwarder, topic, msg.data)
+        if verdict is Verdict.ACCEPT:
+            self._scorer.on_first_delivery(msg_forwarder, topic)
+            await self.router.publish(msg_forwarder, msg)
+        elif verdict is Verdict.REJECT:
+            self._scorer.on_invalid_message(msg_forwarder, topic)
 
     async def write_msg(self, stream: INetStream, rpc_msg: rpc_pb2.RPC) -> bool:
         """Write one frame; frames to one stream never interleave."""
@@ -180,19 +176,6 @@ class SafePubsub(Pubsub):
 
     def notify_subscriptions(self, publish_message: rpc_pb2.Message) -> None:
         """Nothing: the handler has already taken delivery."""
-
-    async def _judge(self, peer: ID, topic: str, msg: rpc_pb2.Message) -> None:
-        if not _is_signed(msg):  # before "seen": a bad envelope must not shut out the good one
-            self._sink.garbage(peer)
-            return
-        self._mark_msg_seen(msg)
-        async with self._judges:
-            verdict = await self._sink.judge(peer, topic, msg.data)
-        if verdict is Verdict.ACCEPT:
-            self._scorer.on_first_delivery(peer, topic)
-            await self.router.publish(peer, msg)
-        elif verdict is Verdict.REJECT:
-            self._scorer.on_invalid_message(peer, topic)
 
 
 def _is_signed(msg: rpc_pb2.Message) -> bool:

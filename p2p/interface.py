@@ -146,6 +146,8 @@ class Network(Protocol):
     async def broadcast(self, topic: Topic, data: bytes) -> None:
         """Gossip our own message; our handler is not called.
 
+        The same bytes again within two minutes go nowhere: every node has seen them.
+
         Raises:
             LocalFault: NET_GOSSIP_BYTES (over the topic's limit), NET_NOT_RUNNING.
         """

@@ -27,11 +27,10 @@ from p2p.interface import (
     StartSignal,
     Verdict,
 )
-from p2p.wire import RequestKind, Topic, topic_name
+from p2p.wire import SEEN_MS, RequestKind, Topic, topic_name
 
 LINK_CAPACITY = 256
 """Gossip messages waiting on one link; more are lost, as on a real network under load."""
-SEEN_CAPACITY = 16_384
 ADDRESS_PREFIX = "/memory/"
 
 DropRule = Callable[[PeerId, PeerId, Topic, bytes], bool]
@@ -145,7 +144,7 @@ class MemoryNetwork(NetworkBase):
         super().__init__(peer_id, lambda: int(trio.current_time() * 1000))
         self._hub = hub
         self._links: dict[PeerId, _Link] = {}
-        self._seen: OrderedDict[bytes, None] = OrderedDict()
+        self._seen_ms: OrderedDict[bytes, int] = OrderedDict()  # longest ago first
 
     async def run(self, *, task_status: StartSignal = trio.TASK_STATUS_IGNORED) -> None:
         """See `Network.run`."""
@@ -259,13 +258,15 @@ class MemoryNetwork(NetworkBase):
                 self._hub.lost += 1
 
     def _is_new(self, topic: Topic, data: bytes) -> bool:
+        """Whether the message was not seen lately; it is now."""
+        now_ms = self._now_ms()
+        while self._seen_ms and next(iter(self._seen_ms.values())) <= now_ms - SEEN_MS:
+            self._seen_ms.popitem(last=False)
         message_id = hashlib.sha256(topic_name(topic, self._hub.network_id).encode() + data).digest()
-        if message_id in self._seen:
-            return False
-        self._seen[message_id] = None
-        if len(self._seen) > SEEN_CAPACITY:
-            self._seen.popitem(last=False)
-        return True
+        is_new = message_id not in self._seen_ms
+        self._seen_ms[message_id] = now_ms
+        self._seen_ms.move_to_end(message_id)
+        return is_new
 
     async def _exchange(self, peer: PeerId, kind: RequestKind, data: bytes) -> Answer:
         link = self._links.get(peer)

@@ -1,4 +1,4 @@
-"""Penalty points and bans per peer.  Pure: the caller passes the time.
+"""Penalty points and bans per peer.  Pure: the caller passes the time.  Spec: [NET-PENALTY].
 
 Points add up and are forgiven one per FORGIVE_MS; at BAN_POINTS the peer is banned for BAN_MS.  A peer id
 costs nothing to make, so bans only stop the same identity from wasting our time; sizes and rates protect

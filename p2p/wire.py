@@ -23,6 +23,8 @@ FORGIVE_MS = 1_000
 """One penalty point is forgiven per this time: a rare fault is forgotten, a stream of them is not."""
 MAX_GOSSIP_RPC_BYTES = MIB
 """Largest libp2p pubsub frame, both ways; every topic limit lies well below it."""
+SEEN_MS = 120_000
+"""How long a node remembers a gossip message since it last saw it; older ones are for the handler to know."""
 ERROR_CODE_BYTES = 64
 ERROR_TEXT_BYTES = 512
 

@@ -49,6 +49,42 @@ async def test_only_accepted_gossip_is_forwarded(kind: str, verdict: Verdict) ->
         assert (seen_first.score < 0) == (verdict is Verdict.REJECT)
 
 
+async def test_a_slow_handler_sees_a_message_once_however_many_peers_send_it(kind: str) -> None:
+    async with world(kind) as w:
+        slow = w.make()
+        done = trio.Event()
+
+        async def think(peer: PeerId, data: bytes) -> Verdict:
+            slow.received.append((peer, Topic.TXS, data))
+            await done.wait()
+            return Verdict.ACCEPT
+
+        slow.network.on_gossip(Topic.TXS, think)
+        await w.start(slow)
+        others = await w.mesh(2)
+        for node in others:
+            await node.network.dial(slow.address)
+        await others[0].network.broadcast(Topic.TXS, b"once")
+        await until(lambda: others[1].payloads(Topic.TXS) == [b"once"] and len(slow.received) > 0)
+        await others[1].network.broadcast(Topic.VOTES, b"after")
+        await until(lambda: slow.payloads(Topic.VOTES) == [b"after"])
+        done.set()
+        assert slow.payloads(Topic.TXS) == [b"once"]
+
+
+async def test_two_nodes_that_dial_each_other_are_one_peer_to_each_other(kind: str) -> None:
+    async with world(kind) as w:
+        left, right = await w.node(), await w.node()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(left.network.dial, right.address)
+            nursery.start_soon(right.network.dial, left.address)
+        await until(lambda: len(left.network.peers()) == len(right.network.peers()) == 1)
+        await left.network.broadcast(Topic.TXS, b"hello")
+        await until(lambda: right.payloads(Topic.TXS) == [b"hello"])
+        await left.network.disconnect(right.peer_id)
+        await until(lambda: left.network.peers() == right.network.peers() == [])
+
+
 async def test_a_gossip_handler_that_raises_ignores_or_rejects(kind: str) -> None:
     async with world(kind) as w:
         first, middle = w.make(), w.make()

@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 from chain.errors import LocalFault
 from p2p.interface import FailureCode, PeerId, RequestFailed, Verdict
 from p2p.memory import LINK_CAPACITY, MemoryHub, MemoryNetwork
-from p2p.wire import RequestKind, Topic
+from p2p.wire import SEEN_MS, RequestKind, Topic
 
 NAMES = ("anna", "bert", "cora", "dora")
 
@@ -41,6 +41,8 @@ class Fleet:
 
     async def say(self, name: str, data: bytes) -> list[str]:
         """Broadcast, and who heard it once everything has come to rest."""
+        for heard in self.heard.values():
+            heard.clear()
         await self.nodes[name].broadcast(Topic.TXS, data)
         await wait_all_tasks_blocked()
         return [hearer for hearer in NAMES if data in self.heard[hearer]]
@@ -95,6 +97,15 @@ async def test_dropped_gossip_reaches_a_node_by_another_way() -> None:
         four.hub.drop = lambda _sender, receiver, _topic, _data: receiver == "bert"
         assert await four.say("anna", b"lost") == ["cora", "dora"]
         assert four.hub.lost >= 4
+
+
+async def test_the_same_bytes_go_nowhere_until_they_are_forgotten(autojump_clock: object) -> None:
+    async with fleet() as four:
+        assert await four.say("anna", b"again") == ["bert", "cora", "dora"]
+        await trio.sleep(SEEN_MS / 1000 - 1)
+        assert await four.say("anna", b"again") == []
+        await trio.sleep(SEEN_MS / 1000 + 1)
+        assert await four.say("anna", b"again") == ["bert", "cora", "dora"]
 
 
 async def test_a_full_link_loses_gossip_without_blocking_the_speaker() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -28,9 +29,11 @@ from p2p.frames import (
 from p2p.keys import NodeSeed
 from p2p.version import LIBP2P_VERSION, check_libp2p_version
 from p2p.wire import (
+    KIB,
     MAX_GOSSIP_RPC_BYTES,
     REQUESTS,
     TOPICS,
+    Fault,
     RequestKind,
     Topic,
     protocol_name,
@@ -144,3 +147,15 @@ def test_only_the_host_and_its_neighbours_import_libp2p() -> None:
     modules = ", ".join(f"p2p.{name}" for name in light.split())
     script = f"import sys, {modules}; sys.exit('libp2p' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+
+
+def test_the_specification_shows_the_numbers_of_the_table() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "spec" / "network.md").read_text()
+    for row in TOPICS.values():
+        (line,) = (line for line in text.splitlines() if line.startswith(f"| `{row.topic.value}` |"))
+        assert line.endswith(f"| {row.max_bytes // KIB} KiB | {row.rate.per_window} |")
+    for request in REQUESTS.values():
+        (line,) = (line for line in text.splitlines() if line.startswith(f"| `{request.kind.value}` |"))
+        assert line.endswith(f"| {request.rate.per_window} ({request.rate.burst}) |")
+    for fault in Fault:
+        assert f" {fault.value}" in text.split("[NET-PENALTY]")[1]
