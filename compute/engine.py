@@ -50,9 +50,11 @@ class Engine:
             )
         matrix = np.frombuffer(order.data, np.int8).reshape(order.rows, order.columns)
         check_entries(matrix)
+        self._forget_prepared(order.matrix)
         self._matrices[order.matrix] = matrix
 
     def drop(self, order: Drop) -> None:
+        self._forget_prepared(order.matrix)
         self._matrices.pop(order.matrix, None)
 
     def mine(self, order: Mine, attempt_index: int) -> AttemptDone:
@@ -128,6 +130,10 @@ class Engine:
         while len(self._prepared) > _PREPARED_LIMIT:
             self._prepared.popitem(last=False)
         return prepared
+
+    def _forget_prepared(self, b_id: bytes) -> None:
+        for key in [key for key in self._prepared if key[1] == b_id]:
+            del self._prepared[key]
 
     def _found(self, template: int, sigma: bytes, target: int, attempt: Attempt) -> Found | None:
         if not attempt.winners:

@@ -28,6 +28,8 @@ from compute.spec.tiles import ROTATION_BITS
 PANEL_EDGE = 512
 """Rows and columns of the accumulator panel: 1 MB of float32, the size of a second-level cache."""
 _FLOAT32_EXACT = 1 << 24
+_LARGEST_FACTOR = 32
+"""Magnitude of the entries of E_L and F_R."""
 _BIAS = np.float32(1.5 * (1 << 23))
 _BIAS_BITS = 0x4B400000
 _SIGN_SHIFT = np.int32(9)
@@ -183,18 +185,17 @@ def _rotate_and_mix(transcripts: Uint32Array, lanes: Uint32Array) -> None:
 def _subtract_noise(
     product: Int32Array, a: Int8Array, left: Float32Array, right: Float32Array, prepared: CpuPreparedB
 ) -> None:
-    """A B = A' B' - (A F_L) F_R - E_L (E_R B'), as one product of depth 2r over each panel of columns [POW-DENOISE-1].
+    """A B = A' B' - (A F_L) F_R - E_L (E_R B'), as one product of depth 2r [POW-DENOISE-1].
 
-    The two thin products are exact: at most two terms per slice in each sum. The last is exact in float32 if the bound
-    computed from their real magnitudes holds, as it does for all but adversarial input; otherwise float64 takes over.
+    The thin products are exact: each of their sums has at most two terms per slice. The last one is exact in float32
+    if the bound from their real magnitudes holds; where an A was made to match the noise of B, float64 takes over.
     """
-    rank = prepared.profile.noise_rank
     a_times_f = a.astype(np.float32) @ prepared.right.T
     b_times_e = prepared.noised @ right.T
     outer = np.concatenate([a_times_f, left], axis=1)
     inner = np.concatenate([prepared.left, b_times_e], axis=1)
-    largest = 32 * rank * (float(np.abs(a_times_f).max()) + float(np.abs(b_times_e).max()))
-    if largest > _FLOAT32_EXACT:
+    largest_sums = np.abs(a_times_f).sum(axis=1).max() + np.abs(b_times_e).sum(axis=1).max()
+    if float(largest_sums) * _LARGEST_FACTOR > _FLOAT32_EXACT:
         outer, inner = outer.astype(np.float64), inner.astype(np.float64)
     for rows in _spans(outer.shape[0], PANEL_EDGE):
         for columns in _spans(inner.shape[0], PANEL_EDGE):

@@ -1,0 +1,221 @@
+"""Backends against the reference, and their guards.  Spec: [POW-BACKEND-*], [POW-EXACT-*], [POW-DENOISE-1]."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import compute.backends.cpu
+from chain.errors import LocalFault, Policy
+from chain.types import Hash32
+from compute.backends.base import Attempt, Output, PreparedB, Winner, checked_certificate, self_test
+from compute.backends.cpu import CpuBackend
+from compute.backends.cuda import CudaBackend, _digits
+from compute.backends.select import BACKEND_NAMES, choose_backend
+from compute.backends.tickets import find_winners
+from compute.entries import seeded_entries
+from compute.spec.arrays import Int8Array
+from compute.spec.claim import NO_BINDING
+from compute.spec.padding import padded_mu
+from compute.spec.profiles import CPU, DEV, PROFILES, TEST, Profile
+from compute.spec.reference import reference_attempt
+from compute.spec.ticket import Cube, wins
+from tests.work_samples import SIGMA, random_matrix, sample_attempt
+
+SEED = bytes(range(32))
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+def test_cpu_passes_its_self_test(profile: Profile) -> None:
+    self_test(CpuBackend(), profile, SEED)
+
+
+def test_cuda_passes_its_self_test_where_there_is_one() -> None:
+    backend = CudaBackend()
+    capabilities = backend.probe()
+    if not capabilities.usable:
+        pytest.skip(f"no GPU: {capabilities.detail}")
+    for profile in PROFILES.values():
+        self_test(backend, profile, SEED)
+
+
+@pytest.mark.parametrize("edge", [16, 48, 512])
+def test_panel_edge_changes_nothing(edge: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute.backends.cpu, "PANEL_EDGE", edge)
+    reference = sample_attempt()
+    attempt = cpu_attempt(TEST, random_matrix(75, 190, 1), random_matrix(96, 190, 2), reference.mu.binding)
+    assert np.array_equal(attempt.product, reference.product)
+    assert [winner.cube for winner in attempt.winners] == reference.winners(TEST.max_target)
+
+
+@pytest.mark.parametrize("value", [63, -63, 0])
+@pytest.mark.parametrize("profile", [TEST, DEV], ids=lambda profile: profile.name)
+def test_extreme_matrices(profile: Profile, value: int) -> None:
+    """Constant matrices of the largest entries: accumulators come nearest to their bounds."""
+    depth = 4 * profile.segment
+    a = np.full((profile.tile, depth), value, np.int8)
+    b_t = np.full((profile.tile, depth), 63, np.int8)
+    reference = reference_attempt(SIGMA, profile, a, b_t)
+    attempt = cpu_attempt(profile, a, b_t)
+    assert np.array_equal(attempt.product, reference.product)
+    assert np.array_equal(attempt.product, np.full_like(reference.product, value * 63 * depth))
+    assert [winner.cube for winner in attempt.winners] == reference.winners(profile.max_target)
+
+
+@pytest.mark.parametrize("profile", [TEST, DEV, CPU], ids=lambda profile: profile.name)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_noised_operands_at_their_bound(profile: Profile, sign: int) -> None:
+    """Every entry of A' and B' at 126: the biased accumulator stays inside its 23 bits [POW-EXACT-2]."""
+    a = np.full((profile.tile, profile.segment), 126, np.float32)
+    b = np.full((profile.tile, profile.segment), 126 * sign, np.float32)
+    a[0, 0] = 125  # an odd sum somewhere
+    panels = []
+    for multiply_panel in (compute.backends.cpu._biased_panel, compute.backends.cpu._integer_panel):
+        transcripts = np.zeros((1, 1, 1, 16), np.uint32)
+        product = np.zeros((profile.tile, profile.tile), np.uint32)
+        multiply_panel(a, b, profile, transcripts, product)
+        panels.append((transcripts.tolist(), product.tolist()))
+    assert panels[0] == panels[1]
+    expected = a.astype(np.int64) @ b.T.astype(np.int64)
+    assert panels[0][1] == (expected % (1 << 32)).tolist()
+
+
+def test_denoising_is_exact_for_an_a_made_to_match_the_noise_of_b() -> None:
+    """The correction passes 2^24, where float32 loses odd sums; the bound notices and float64 takes over."""
+    depth = 16_384
+    b_t = np.zeros((64, depth), np.int8)
+    backend = CpuBackend()
+    mu = padded_mu(CPU, 64, 64, depth, NO_BINDING)
+    prepared = backend.prepare_b(SIGMA, CPU, mu, b_t)
+    noise_of_b = prepared.left @ prepared.right
+    a = (63 * np.sign(noise_of_b)).astype(np.int8)
+    a[:, :64] += np.eye(64, dtype=np.int8) * np.where(a[:, :64] > 0, -1, 1).astype(np.int8)
+    assert np.abs(a.astype(np.float64) @ noise_of_b.T.astype(np.float64)).max() > 1 << 24
+    attempt = backend.attempt(prepared, a, 1, Output.PRODUCT)
+    assert attempt.product is not None
+    assert not attempt.product.any()
+
+
+def test_one_prepared_b_serves_many_a() -> None:
+    backend, b_t = CpuBackend(), random_matrix(48, 64, 5)
+    prepared = backend.prepare_b(SIGMA, TEST, padded_mu(TEST, 32, 48, 64, NO_BINDING), b_t)
+    for seed in range(3):
+        a = random_matrix(32, 64, seed)
+        attempt = backend.attempt(prepared, a, TEST.max_target, Output.PRODUCT)
+        reference = reference_attempt(SIGMA, TEST, a, b_t)
+        assert np.array_equal(attempt.product, reference.product)
+        assert [winner.cube for winner in attempt.winners] == reference.winners(TEST.max_target)
+
+
+def test_winner_search_decides_exactly_at_the_bound() -> None:
+    """Tickets one below, at and one above the bound, whatever machine word sifts them first."""
+    seed_a, transcripts = Hash32(SEED), np.arange(2 * 3 * 4 * 16, dtype=np.uint32).reshape(2, 3, 4, 16)
+    shown = find_winners(seed_a, transcripts.copy(), (1 << 256) // TEST.cube_macs, TEST)
+    assert len(shown) == 24
+    assert [winner.cube for winner in shown] == [
+        Cube(i, j, s) for i in range(3) for j in range(4) for s in range(2)
+    ]
+    for winner in shown:
+        target = int.from_bytes(winner.ticket, "little") // TEST.cube_macs
+        for near in (target, target + 1):
+            found = find_winners(seed_a, transcripts.copy(), near, TEST)
+            assert list(found) == [other for other in shown if wins(other.ticket, near, TEST)]
+            assert (winner in found) == (near == target + 1)
+
+
+class WrongProduct(CpuBackend):
+    """One element off, as from a saturating kernel."""
+
+    def attempt(self, prepared: PreparedB, a: Int8Array, target: int, output: Output) -> Attempt:
+        attempt = super().attempt(prepared, a, target, output)
+        assert attempt.product is not None
+        attempt.product[-1, -1] += 1
+        return attempt
+
+
+class LostTicket(CpuBackend):
+    """One winner fewer."""
+
+    def attempt(self, prepared: PreparedB, a: Int8Array, target: int, output: Output) -> Attempt:
+        attempt = super().attempt(prepared, a, target, output)
+        return replace(attempt, winners=attempt.winners[1:])
+
+
+class WrongTicket(CpuBackend):
+    """One ticket's last bit off."""
+
+    def attempt(self, prepared: PreparedB, a: Int8Array, target: int, output: Output) -> Attempt:
+        attempt = super().attempt(prepared, a, target, output)
+        first, *others = attempt.winners
+        wrong = Winner(first.cube, Hash32(bytes([first.ticket[0] ^ 1]) + first.ticket[1:]))
+        return replace(attempt, winners=(wrong, *others))
+
+
+@pytest.mark.parametrize(
+    "backend", [WrongProduct(), LostTicket(), WrongTicket()], ids=lambda b: type(b).__name__
+)
+def test_self_test_catches_a_faulty_backend(backend: CpuBackend) -> None:
+    with pytest.raises(LocalFault, match="WORK_SELF_TEST"):
+        self_test(backend, TEST, SEED)
+
+
+def test_nothing_leaves_before_the_replay_agrees() -> None:
+    attempt = cpu_attempt(TEST, random_matrix(75, 190, 1), random_matrix(96, 190, 2))
+    honest = attempt.winners[0]
+    certificate = checked_certificate(SIGMA, TEST.max_target, attempt, honest)
+    assert certificate.cube == honest.cube
+    loser = next(
+        Cube(i, j, 0) for i, j in np.ndindex(5, 6) if Cube(i, j, 0) not in {w.cube for w in attempt.winners}
+    )
+    for fake in (Winner(loser, honest.ticket), Winner(honest.cube, Hash32(bytes(32)))):
+        with pytest.raises(LocalFault, match="WORK_BACKEND"):
+            checked_certificate(SIGMA, TEST.max_target, attempt, fake)
+
+
+def test_choice_of_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, detail = choose_backend("cpu", TEST, SEED)
+    assert backend.name == "cpu"
+    assert "NumPy" in detail
+    with pytest.raises(Policy, match="WORK_BACKEND_NAME"):
+        choose_backend("fpga", TEST, SEED)
+    monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
+    with pytest.raises(LocalFault, match="WORK_BACKEND_UNUSABLE"):
+        choose_backend("cuda", TEST, SEED)
+    backend, detail = choose_backend("auto", TEST, SEED)
+    assert backend.name == "cpu"
+    assert "no GPU" in detail
+    assert BACKEND_NAMES == ("auto", "cpu", "cuda")
+
+
+@pytest.mark.parametrize("value", [0, 63, 64, 8_255, 8_256, 129_024, 1 << 20])
+def test_gpu_digits_hold_every_value(value: int) -> None:
+    """The decomposition of the GPU's denoising, in plain integers."""
+    for signed in (value, -value):
+        total, rest = 0, signed
+        for digit in range(_digits(value)):
+            low = ((rest + 64) & 127) - 64
+            total += low << (7 * digit)
+            rest = (rest + 64) >> 7
+        assert total == signed
+        assert rest == 0
+
+
+def test_seeded_entries_cover_the_range_and_differ() -> None:
+    entries = seeded_entries(SEED, 0, 200, 200)
+    values, counts = np.unique(entries, return_counts=True)
+    assert values.tolist() == list(range(-63, 64))
+    assert counts.min() > 200  # of 315 expected, one value in 127 twice as often
+    assert not np.array_equal(entries, seeded_entries(SEED, 1, 200, 200))
+    assert not np.array_equal(entries, seeded_entries(SEED[::-1], 0, 200, 200))
+    assert np.array_equal(entries, seeded_entries(SEED, 0, 200, 200))
+
+
+def cpu_attempt(profile: Profile, a: Int8Array, b_t: Int8Array, binding: Any = NO_BINDING) -> Attempt:
+    backend = CpuBackend()
+    mu = padded_mu(profile, a.shape[0], b_t.shape[0], a.shape[1], binding)
+    prepared = backend.prepare_b(SIGMA, profile, mu, b_t)
+    return backend.attempt(prepared, a, profile.max_target, Output.PRODUCT)
