@@ -33,7 +33,7 @@ from node.provider import Provider
 from node.sync import Sync
 from node.tensors import TensorExchange
 from p2p.dialer import Dialer
-from p2p.interface import Network, PeerId
+from p2p.interface import Network, PeerId, StartSignal
 from p2p.wire import REQUESTS, RequestKind
 
 log = logging.getLogger("tilework.node")
@@ -92,7 +92,9 @@ class Node:
         self._make_worker = worker
         self._rng = rng
         self.miner: Miner | None = None
-        self._auditor = Auditor(chain, self.importer, self.duties, self.blobs, self.exchange, key, cpu)
+        self._auditor = Auditor(
+            chain, self.importer, self.mempool, self.duties, self.blobs, self.exchange, key, cpu
+        )
         self._cpu = cpu
         self._fault: Fault = fault
         network.on_request(RequestKind.TXPOOL, self._serve_pool)
@@ -135,7 +137,7 @@ class Node:
         self,
         serve: Callable[[Node], Awaitable[None]] | None = None,
         *,
-        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+        task_status: StartSignal = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Run every part until cancelled; `serve` is the RPC server, started once the network listens."""
         async with trio.open_nursery() as nursery:

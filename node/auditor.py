@@ -24,6 +24,7 @@ from node.blobs import BlobStore
 from node.chain import Chain
 from node.duties import Duties
 from node.importer import Importer
+from node.mempool import Mempool
 from node.miner import as_matrix
 from node.ports import Cpu
 from node.tensors import TensorExchange
@@ -48,6 +49,7 @@ class Auditor:
         self,
         chain: Chain,
         importer: Importer,
+        mempool: Mempool,
         duties: Duties,
         blobs: BlobStore,
         exchange: TensorExchange,
@@ -56,6 +58,7 @@ class Auditor:
     ) -> None:
         self._chain = chain
         self._importer = importer
+        self._mempool = mempool
         self._duties = duties
         self._blobs = blobs
         self._exchange = exchange
@@ -151,17 +154,28 @@ class Auditor:
         await self._fetch(identity, job)
         seed = h256(Tag.EVIDENCE_SEED, pack([job.beacon, self._key.address]))
         wrong, evidence = await self._cpu.run(self._check, job, seed)
-        log.info("audited job=%s verdict=%s", identity.hex()[:16], "ok" if wrong is None else f"wrong row {wrong}")
+        log.info(
+            "audited job=%s verdict=%s", identity.hex()[:16], "ok" if wrong is None else f"wrong row {wrong}"
+        )
         if wrong is not None:
             proof = await self._cpu.run(self._prove, identity, job, wrong)
-            await self._duties.perform((identity, "challenge"), "challenge.prove", ChallengeProve(proof))
+            if not self._challenged(identity):
+                await self._duties.perform((identity, "challenge"), "challenge.prove", ChallengeProve(proof))
         verdict = Verdict.OK if wrong is None else Verdict.WRONG
         self._verdicts[identity, job.beacon] = (verdict, evidence)
         return verdict, evidence
 
+    def _challenged(self, identity: JobId) -> bool:
+        """Whether somebody's proof against this job waits for a block already: a second one would only cost its fee."""
+        bodies = (parsed.body for _, parsed in self._mempool.candidates())
+        return any(isinstance(body, ChallengeProve) and body.proof.job == identity for body in bodies)
+
     def _check(self, job: Job, seed: Hash32) -> tuple[int | None, Hash32]:
         """(first wrong row or None, root of the evidence vector C x mod p)."""
-        a, b_t = (as_matrix(i, self._blobs.data(r)) for i, r in zip(job.program.inputs, job.input_roots, strict=True))
+        a, b_t = (
+            as_matrix(i, self._blobs.data(r))
+            for i, r in zip(job.program.inputs, job.input_roots, strict=True)
+        )
         shape = resolve(job.program)
         c = np.frombuffer(self._blobs.data(job.result_root), "<i4").reshape(shape.m, shape.n)
         wrong = find_wrong_row(a, b_t, c, seed)

@@ -36,33 +36,30 @@ class BlobStore:
     def has(self, root: TensorRoot) -> bool:
         return self._path(root).exists()
 
-    def info(self, root: TensorRoot) -> TensorInfo | None:
-        """Shape and type of a stored tensor; None if it is not here."""
+    def info(self, root: TensorRoot) -> TensorInfo:
+        """Shape and type of a stored tensor.  Raises: Missing BLOB."""
         try:
             with self._path(root).open("rb") as file:
                 head = file.read(_HEAD_BYTES)
         except FileNotFoundError:
-            return None
+            hint = "Nobody has handed this tensor to this node."
+            raise Missing("BLOB", found=root, hint=hint) from None
         return TensorInfo.from_bytes(head[1 : 1 + head[0]])
 
     def rows(self, root: TensorRoot, first: int, count: int) -> bytes:
         """Bytes of some rows.  Raises: Missing BLOB, Policy BLOB_ROWS."""
-        info = self._held(root)
+        info = self.info(root)
         if count < 1 or first + count > info.rows:
-            raise Policy("BLOB_ROWS", found=f"rows {first}..{first + count}", allowed=f"within {info.rows} rows")
+            raise Policy(
+                "BLOB_ROWS", found=f"rows {first}..{first + count}", allowed=f"within {info.rows} rows"
+            )
         with self._path(root).open("rb") as file:
             file.seek(_HEAD_BYTES + first * info.row_bytes)
             return file.read(count * info.row_bytes)
 
     def data(self, root: TensorRoot) -> bytes:
         """The whole tensor.  Raises: Missing BLOB."""
-        return self.rows(root, 0, self._held(root).rows)
-
-    def _held(self, root: TensorRoot) -> TensorInfo:
-        info = self.info(root)
-        if info is None:
-            raise Missing("BLOB", found=root, hint="Nobody has handed this tensor to this node.")
-        return info
+        return self.rows(root, 0, self.info(root).rows)
 
     def _write(self, root: TensorRoot, info: TensorInfo, data: bytes | memoryview) -> None:
         encoded = info.to_bytes()
@@ -78,9 +75,11 @@ class BlobStore:
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise LocalFault(
-                "DISK", found=str(error), allowed=f"{info.total_bytes} bytes", hint="Free some space and try again."
+                "DISK",
+                found=str(error),
+                allowed=f"{info.total_bytes} bytes",
+                hint="Free some space and try again.",
             ) from error
 
     def _path(self, root: TensorRoot) -> Path:
         return self._directory / f"{root.hex()}{_SUFFIX}"
-

@@ -33,7 +33,7 @@ _HEAD_CHANGE_LIMIT = 4096
 
 @dataclass(frozen=True, slots=True)
 class HeadChange:
-    """What one import did: blocks that left the canonical chain (newest first) and blocks that joined (oldest first)."""
+    """What one import did: blocks that left the canonical chain, newest first, and blocks that joined, oldest first."""
 
     left: tuple[Block, ...]
     joined: tuple[Block, ...]
@@ -61,7 +61,7 @@ class Chain:
             genesis = _found(kv, spec, tree)
         else:
             genesis = Block.from_bytes(_need(kv, tables.block_key(stored))).header
-            if genesis.parent != spec.hash():
+            if genesis.parent != BlockHash(spec.hash()):
                 raise LocalFault(
                     "DB_OTHER_CHAIN",
                     found=f"data of chain {genesis.chain_id.decode()} (genesis {stored.hex()[:16]})",
@@ -230,10 +230,14 @@ class Chain:
         block = self.block(block_id)
         parent = self.header(self.head.parent)
         meta = self.meta(block_id)
-        assert block is not None and parent is not None and meta is not None
+        assert block is not None
+        assert parent is not None
+        assert meta is not None
         staged = self._tree.stage(dict(decode_undo(_need(self._kv, tables.undo_key(block_id)))))
         if staged.root != parent.state_root:
-            raise LocalFault("DB_CORRUPT", found=f"undo of block {self.head.height}", allowed="its parent's state")
+            raise LocalFault(
+                "DB_CORRUPT", found=f"undo of block {self.head.height}", allowed="its parent's state"
+            )
         receipts = self.receipts(block_id)
         batch: list[tuple[bytes, bytes | None]] = [
             (tables.meta_key(block_id), replace(meta, standing=Standing.STORED).to_bytes()),
@@ -281,7 +285,9 @@ class Chain:
             branch.append(block)
             cursor = block.header.parent
             if len(branch) > _HEAD_CHANGE_LIMIT:
-                raise Invalid("REORG_DEPTH", found=len(branch), allowed=f"at most {_HEAD_CHANGE_LIMIT} blocks")
+                raise Invalid(
+                    "REORG_DEPTH", found=len(branch), allowed=f"at most {_HEAD_CHANGE_LIMIT} blocks"
+                )
         return branch[::-1]
 
     def _rerun(self, block: Block) -> None:
@@ -339,6 +345,7 @@ def _indexes(block: BlockHash, height: int, receipts: tuple[Receipt, ...]) -> It
 def _need(kv: KV, key: bytes) -> bytes:
     data = kv.get(key)
     if data is None:
-        raise LocalFault("DB_CORRUPT", found=f"no entry {key[:12].hex()}", hint="Start with an empty --data directory.")
+        raise LocalFault(
+            "DB_CORRUPT", found=f"no entry {key[:12].hex()}", hint="Start with an empty --data directory."
+        )
     return data
-

@@ -28,7 +28,14 @@ class Gossip:
     """Announces our blocks and transactions and takes in those of others."""
 
     def __init__(
-        self, network: Network, chain: Chain, importer: Importer, mempool: Mempool, sync: Sync, cpu: Cpu, clock: Clock
+        self,
+        network: Network,
+        chain: Chain,
+        importer: Importer,
+        mempool: Mempool,
+        sync: Sync,
+        cpu: Cpu,
+        clock: Clock,
     ) -> None:
         self._network = network
         self._chain = chain

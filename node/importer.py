@@ -1,4 +1,4 @@
-"""One door for blocks: whoever brings one, it is checked, added in order, and told to everybody who follows the head."""
+"""One door for blocks: whoever brings one, it is checked, added in order, and told to all who follow the head."""
 
 from __future__ import annotations
 
@@ -51,13 +51,17 @@ class Importer:
             try:
                 change = self._chain.add(checked)
             except Invalid as error:
-                log.warning("block-refused height=%d id=%s why=%s", block.header.height, block.id.hex()[:16], error)
+                log.warning(
+                    "block-refused height=%d id=%s why=%s", block.header.height, block.id.hex()[:16], error
+                )
                 raise
             if change is not None:
                 self._mempool.head_changed(change)
                 if change.left:
                     log.info("reorg left=%d joined=%d", len(change.left), len(change.joined))
                 head = self._chain.head
-                log.info("head height=%d id=%s txs=%d", head.height, head.id.hex()[:16], len(block.transactions))
+                log.info(
+                    "head height=%d id=%s txs=%d", head.height, head.id.hex()[:16], len(block.transactions)
+                )
                 self.heads.publish()
         return change

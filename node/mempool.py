@@ -60,7 +60,9 @@ class Mempool:
         if transaction.nonce < expected:
             raise Policy("NONCE_USED", found=transaction.nonce, allowed=f"{expected} or more")
         if transaction.nonce > expected + MAX_PER_ACCOUNT:
-            raise Policy("NONCE_FAR", found=transaction.nonce, allowed=f"at most {expected + MAX_PER_ACCOUNT}")
+            raise Policy(
+                "NONCE_FAR", found=transaction.nonce, allowed=f"at most {expected + MAX_PER_ACCOUNT}"
+            )
         if transaction.nonce == expected:
             try:
                 check_includable(self._chain.context(), parsed)
@@ -68,9 +70,13 @@ class Mempool:
                 raise Policy(error.code, found=error.found, allowed=error.allowed, hint=error.hint) from error
         rival = queue.get(transaction.nonce)
         if rival is not None and not _outbids(parsed, rival[1]):
-            raise Policy("REPLACEMENT", found=transaction.tip_grains, allowed="a tip one tenth higher", hint=_HINT_FEE)
+            raise Policy(
+                "REPLACEMENT", found=transaction.tip_grains, allowed="a tip one tenth higher", hint=_HINT_FEE
+            )
         if len(self) >= MAX_TRANSACTIONS or self._bytes + len(data) > MAX_POOL_BYTES:
-            raise Policy("POOL_FULL", found=len(self), allowed=f"{MAX_TRANSACTIONS} transactions", hint=_HINT_FEE)
+            raise Policy(
+                "POOL_FULL", found=len(self), allowed=f"{MAX_TRANSACTIONS} transactions", hint=_HINT_FEE
+            )
         if rival is not None:
             self._drop(transaction.sender, transaction.nonce)
         self._queues.setdefault(transaction.sender, {})[transaction.nonce] = (data, parsed)

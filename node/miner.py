@@ -100,7 +100,9 @@ class Miner:
                 done.set()
             await self._worker.stop()
 
-    async def multiply(self, job: JobId, a: TensorInfo, a_bytes: bytes, b: TensorInfo, b_bytes: bytes) -> bytes:
+    async def multiply(
+        self, job: JobId, a: TensorInfo, a_bytes: bytes, b: TensorInfo, b_bytes: bytes
+    ) -> bytes:
         """The exact product int32[m, n] (little-endian, row-major) of a claimed job, drawing its tickets on the way.
 
         Raises:

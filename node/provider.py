@@ -13,7 +13,7 @@ import trio
 
 from chain.errors import TileworkError
 from chain.tensors import row_root
-from chain.types import NO_ADDRESS, Address, JobId, TensorRoot
+from chain.types import NO_ADDRESS, Address, Grains, JobId, TensorRoot
 from node.blobs import BlobStore
 from node.chain import Chain
 from node.duties import Duties
@@ -26,7 +26,6 @@ from node.tensors import TensorExchange
 from vm.envelope import Transaction
 from vm.jobs import money
 from vm.jobs.record import Job, Status, load_job
-from vm.jobs.challenge import is_well_formed
 from vm.kinds.jobs import JobClaim, JobCommit
 from vm.tensor.program import resolve
 from vm.tensor.trace import TraceRecord, result_path, trace_key, trace_root
@@ -121,12 +120,12 @@ class Provider:
                 return
         if job.chosen_provider == NO_ADDRESS:
             await self._clock.sleep_ms(_STAGGER_MS * ((identity[0] ^ self._address[0]) % 4))
-        if self._claimed_by_another(identity) or load_job(self._chain.context(), identity).status != Status.OPEN:
+        if (
+            self._claimed_by_another(identity)
+            or load_job(self._chain.context(), identity).status != Status.OPEN
+        ):
             return
-        await self._duties.perform((identity, "claim"), "job.claim", JobClaim(identity, self._bid()))
-
-    def _bid(self) -> int:
-        return self._ask
+        await self._duties.perform((identity, "claim"), "job.claim", JobClaim(identity, Grains(self._ask)))
 
     def _claimed_by_another(self, identity: JobId) -> bool:
         for data, parsed in self._mempool.candidates():

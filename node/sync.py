@@ -91,7 +91,9 @@ class Sync:
             if status.genesis != self._chain.genesis.id:
                 raise Invalid("OTHER_GENESIS", found=status.genesis, allowed=self._chain.genesis.id)
             self.best_known_height = max(self.best_known_height, status.height)
-            if status.total_work > self._chain.total_work(self._chain.head.id) and not self._chain.meta(status.head):
+            if status.total_work > self._chain.total_work(self._chain.head.id) and not self._chain.meta(
+                status.head
+            ):
                 self.active = status.height > self._chain.head.height + 2
                 await self._catch_up(peer)
         except Invalid as error:
@@ -135,7 +137,7 @@ class Sync:
     def _locator(self) -> tuple[BlockHash, ...]:
         """Canonical hashes from the head back to genesis, dense at first, then at doubling distances."""
         hashes: list[BlockHash] = []
-        height, step = self._chain.head.height, 1
+        height, step = int(self._chain.head.height), 1
         while height > 0 and len(hashes) < 60:
             found = self._chain.block_hash_at(height)
             assert found is not None
@@ -151,7 +153,9 @@ class Sync:
         if data:
             raise Invalid("STATUS_REQUEST", found=f"{len(data)} bytes", allowed="an empty request")
         head = self._chain.head
-        return Status(self._chain.genesis.id, head.height, head.id, self._chain.total_work(head.id)).to_bytes()
+        return Status(
+            self._chain.genesis.id, head.height, head.id, self._chain.total_work(head.id)
+        ).to_bytes()
 
     async def _serve_headers(self, peer: PeerId, data: bytes) -> bytes:
         request = HeadersRequest.from_bytes(data)

@@ -43,7 +43,9 @@ class TensorExchange:
                 continue
             stored = await self._cpu.run(self._blobs.put, info, data, key)
             if stored == root:
-                log.info("tensor-fetched root=%s bytes=%d peer=%s", root.hex()[:16], info.total_bytes, peer.peer_id)
+                log.info(
+                    "tensor-fetched root=%s bytes=%d peer=%s", root.hex()[:16], info.total_bytes, peer.peer_id
+                )
                 return
             await self._network.ban(peer.peer_id, "TENSOR_ROOT")
         raise Missing("BLOB", found=root, hint="No connected peer serves this tensor.")
@@ -61,16 +63,18 @@ class TensorExchange:
                 )
             )
             if reply.info != info or len(reply.data) != count * info.row_bytes:
-                raise Invalid("TENSOR_ROWS", found=f"{len(reply.data)} bytes", allowed=f"{count} rows of {info}")
+                raise Invalid(
+                    "TENSOR_ROWS", found=f"{len(reply.data)} bytes", allowed=f"{count} rows of {info}"
+                )
             data += reply.data
         return data
 
     async def _serve(self, peer: PeerId, data: bytes) -> bytes:
         request = BlobRequest.from_bytes(data)
         info = self._blobs.info(request.root)
-        if info is None:
-            raise Missing("BLOB", found=request.root)
         if request.count * info.row_bytes > MAX_BLOB_BYTES:
-            raise Invalid("BLOB_SIZE", found=request.count, allowed=f"{MAX_BLOB_BYTES // info.row_bytes} rows")
+            raise Invalid(
+                "BLOB_SIZE", found=request.count, allowed=f"{MAX_BLOB_BYTES // info.row_bytes} rows"
+            )
         rows = await self._cpu.run(self._blobs.rows, request.root, request.first, request.count)
         return BlobRows(info, rows).to_bytes()

@@ -20,7 +20,15 @@ class WorkerProcess:
     """One `python -m compute.worker`; it ends when its standard input closes, so it never outlives the node."""
 
     def __init__(self, backend: str, profile_id: int) -> None:
-        self._command = [sys.executable, "-m", "compute.worker", "--backend", backend, "--profile", str(profile_id)]
+        self._command = [
+            sys.executable,
+            "-m",
+            "compute.worker",
+            "--backend",
+            backend,
+            "--profile",
+            str(profile_id),
+        ]
         self._process: trio.Process | None = None
         self._buffer = bytearray()
         self._sending = trio.Lock()
@@ -30,18 +38,22 @@ class WorkerProcess:
         self._process = await trio.lowlevel.open_process(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        with trio.move_on_after(_START_LIMIT_S):
-            event = await self.receive()
-            if isinstance(event, Ready):
-                return event
-            text = event.text if isinstance(event, Failed) else type(event).__name__
+        try:
+            with trio.fail_after(_START_LIMIT_S):
+                event = await self.receive()
+        except trio.TooSlowError:
             await self.stop()
-            raise LocalFault("WORKER_START", found=text, allowed="a worker that passes its self-test")
+            allowed = f"a ready worker within {_START_LIMIT_S:.0f} s"
+            raise LocalFault("WORKER_START", found="silence", allowed=allowed) from None
+        if isinstance(event, Ready):
+            return event
+        text = event.text if isinstance(event, Failed) else type(event).__name__
         await self.stop()
-        raise LocalFault("WORKER_START", found="silence", allowed=f"a ready worker within {_START_LIMIT_S:.0f} s")
+        raise LocalFault("WORKER_START", found=text, allowed="a worker that passes its self-test")
 
     async def send(self, command: Command) -> None:
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         async with self._sending:
             try:
                 await self._process.stdin.send_all(to_frame(command))
@@ -54,7 +66,9 @@ class WorkerProcess:
         try:
             return parse_event(payload)
         except TileworkError as error:
-            raise LocalFault("WORKER_LOST", found=str(error), allowed="events of compute/messages.py") from error
+            raise LocalFault(
+                "WORKER_LOST", found=str(error), allowed="events of compute/messages.py"
+            ) from error
 
     async def stop(self) -> None:
         if self._process is None:
@@ -62,14 +76,16 @@ class WorkerProcess:
         with trio.CancelScope(shield=True):
             assert self._process.stdin is not None
             await self._process.stdin.aclose()
-            with trio.move_on_after(_STOP_LIMIT_S):
+            try:
+                with trio.fail_after(_STOP_LIMIT_S):
+                    await self._process.wait()
+            except trio.TooSlowError:
+                self._process.kill()
                 await self._process.wait()
-                return
-            self._process.kill()
-            await self._process.wait()
 
     async def _read(self, count: int) -> bytes:
-        assert self._process is not None and self._process.stdout is not None
+        assert self._process is not None
+        assert self._process.stdout is not None
         while len(self._buffer) < count:
             try:
                 chunk = await self._process.stdout.receive_some(_READ_BYTES)
