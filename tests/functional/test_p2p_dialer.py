@@ -54,7 +54,7 @@ async def test_a_peer_that_dies_and_returns_is_found_again_within_seconds() -> N
         with pytest.raises(RequestFailed) as failed:
             await left.network.dial(f"/ip4/127.0.0.1/tcp/{port}/p2p/{right.peer_id}")
         assert failed.value.failure is FailureCode.GONE
-        with trio.fail_after(5):
+        with trio.fail_after(8):
             again = await _same_node(w, number=1, port=port)
             assert again.peer_id == right.peer_id
             await until(lambda: len(left.network.peers()) == 1)
