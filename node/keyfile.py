@@ -1,6 +1,6 @@
 """One key on disk: JSON with name, address, public key and seed, readable by its owner only.  Spec: [KEY-FILE].
 
-The seed is NOT encrypted yet: whoever reads the file owns the account. Whatever writes such a file for a person says so.
+The seed is NOT encrypted yet: whoever reads the file owns the account, and whatever writes one for a person says so.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 from chain.bech32m import encode_address
 from chain.errors import LocalFault, Missing, Policy, TileworkError
@@ -76,7 +77,7 @@ def read_key(path: Path) -> SigningKey:
 
 def _parse(path: Path, data: bytes) -> SigningKey:
     try:
-        form = json.loads(data) if len(data) <= MAX_BYTES else None
+        form: Any = json.loads(data) if len(data) <= MAX_BYTES else None
         key = SigningKey(bytes.fromhex(form["seed"]))
     except (ValueError, TypeError, KeyError, TileworkError) as error:
         raise _not_a_key(path, "something else") from error

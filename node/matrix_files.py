@@ -49,7 +49,7 @@ def load_matrix(path: Path) -> Int8Array:
             allowed=RANGE,
             hint="Scale or clip the matrix.",
         )
-    return np.ascontiguousarray(array, np.int8)
+    return np.array(array, np.int8, order="C")
 
 
 def check_product(a: Int8Array, b: Int8Array) -> None:
@@ -82,7 +82,7 @@ def save_matrix(path: Path, matrix: Int32Array) -> None:
 def _read(path: Path) -> npt.NDArray[Any]:
     """The array in a .npy file, mapped rather than copied; the header alone decides whether it is read."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError as error:
         raise Missing("FILE", found=f"no file {path}", hint="Check the path.") from error
     except (ValueError, EOFError, SyntaxError) as error:
@@ -99,13 +99,6 @@ def _read(path: Path) -> npt.NDArray[Any]:
         raise LocalFault(
             "FILE_READ", found=f"{path}: {error.strerror or error}", allowed="a file we may read"
         ) from error
-    if not isinstance(array, np.ndarray):
-        raise Policy(
-            "MATRIX_FORMAT",
-            found=f"an archive in {path}",
-            allowed="one matrix as .npy",
-            hint="Use numpy.save.",
-        )
     if array.size > MAX_FILE_ENTRIES:
         raise Policy(
             "MATRIX_SHAPE", found=f"{array.size} entries in {path}", allowed=f"at most {MAX_FILE_ENTRIES}"
