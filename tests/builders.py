@@ -98,7 +98,7 @@ class Ledger:
         return self.parent.header.height
 
     def sign(
-        self, signer: SigningKey, body: Record, *, nonce: int | None = None, **changes: Any
+        self, signer: SigningKey, body: Record, /, *, nonce: int | None = None, **changes: Any
     ) -> Transaction:
         """A transaction with the next nonce, counting those signed for the same block before it."""
         if nonce is None:
@@ -214,7 +214,7 @@ class Ledger:
         """Events of the automatic steps of the last block."""
         return [(e.name, e.values) for e in self.outcomes[-1].receipts[0].events]
 
-    def transfer(self, sender: SigningKey, to: Address, amount_grains: int, **changes: Any) -> Transaction:
+    def transfer(self, sender: SigningKey, to: Address, amount_grains: int, /, **changes: Any) -> Transaction:
         return self.sign(sender, Transfer(to, Grains(amount_grains), b""), **changes)
 
     # -- the supply identity ----------------------------------------------------------------------------------------
