@@ -9,6 +9,7 @@ import trio
 from chain.blocks import Block, Header
 from chain.errors import Invalid, Missing, TileworkError, TooEarly
 from chain.types import TxId
+from consensus.headers import check_header
 from node.chain import Chain
 from node.importer import Importer
 from node.mempool import Mempool
@@ -73,9 +74,11 @@ class Gossip:
         header = Header.from_bytes(data)
         if self._chain.meta(header.id) is not None:
             return Verdict.IGNORE
-        if self._chain.meta(header.parent) is None:
+        parent = self._chain.header(header.parent)
+        if parent is None:
             self._sync.request(peer)
             return Verdict.IGNORE
+        check_header(header, parent, self._chain.genesis, self._chain.spec)  # before anything large is fetched
         try:
             block = await self._sync.fetch_block(peer, header.id)
             await self._importer.take(block)
