@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from itertools import cycle, islice
+from pathlib import Path
 
 from blake3 import blake3
 
@@ -42,3 +44,10 @@ def test_blake3_vectors() -> None:
         assert b3_keyed(key, memoryview(data)).hex() == case["keyed_hash"][:64]
         assert blake3(data, derive_key_context=context).hexdigest() == case["derive_key"][:64]
     assert len(vectors["cases"]) > 30
+
+
+def test_the_specification_lists_every_tag() -> None:
+    """A tag that is not in docs/spec/encoding.md, or only there, is a mistake."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "spec" / "encoding.md").read_text()
+    assert set(re.findall(r"^\| `(tw/[a-z-]+)`", text, re.MULTILINE)) == {tag.value.decode() for tag in Tag}
+    assert set(re.findall(r"`(tilework v1 [a-z ]+)`", text)) == {tag.value for tag in BulkTag}
