@@ -73,9 +73,9 @@ DEV = Profile(
     noise_rank=32,  # cheapest correction up to n = 2048, where a local network works
     tile=32,  # with S = 256 a certificate of 17 KB
     segment=256,  # the deepest at which the float32 bit trick is exact (256 * 126^2 < 2^22)
-    max_m=4096,  # an attempt on one core stays near a second
-    max_n=4096,
-    max_k=4096,
+    max_m=16_384,  # the largest operand of a job step
+    max_n=16_384,
+    max_k=16_384,
 )
 CPU = Profile(
     profile_id=3,

@@ -1,4 +1,4 @@
-"""The product is the integer product and the tickets are the reference's, whatever the input.  Spec: [POW-DENOISE-1]."""
+"""The product is the integer product and tickets are the reference's, whatever the input.  Spec: [POW-DENOISE-1]."""
 
 from __future__ import annotations
 
