@@ -20,7 +20,7 @@ from chain.codec import BigUint, Blob, Nested, OneOf, Raw, Record, Seq, Text, Ui
 
 R = TypeVar("R", bound=Record)
 
-PACKAGES = ("chain", "genesis", "vm", "compute", "consensus", "p2p")
+PACKAGES = ("chain", "genesis", "vm", "compute", "consensus", "p2p", "node")
 OPTIONAL_LIBRARIES = ("cupy",)
 """A module that needs one of these is skipped where it is not installed."""
 DRAWN_BYTES = 96
