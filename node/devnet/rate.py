@@ -2,46 +2,70 @@
 
 Several miners share cores, caches and memory bandwidth, so the rate of one is not simply multiplied: as many processes
 as there will be miners measure at the same time, each on one thread as a worker runs, and their rates are added.
+
+A measuring process (`python -m node.devnet.rate PROFILE_ID DURATION_MS`) says `ready`, waits for a line, and prints
+its rate; so all of them start together, however long each took to load.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.synchronize import Barrier
+import subprocess
+import sys
+from contextlib import ExitStack
+from typing import IO
 
-SINGLE_THREAD = {
-    name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
-}
-"""One thread per worker: the miners of one machine must not fight for its cores with threads of their own."""
+from chain.errors import LocalFault
+from node.devnet.environment import process_environment
+
 LEFT_FOR_MINING_PERCENT = 80
 """The rest goes to the nodes themselves: every one of them verifies, executes and gossips on the same cores."""
-_START_TIMEOUT_S = 60
-
-_everybody_ready: Barrier
 
 
 def measure_mining(miners: int, profile_id: int, duration_ms: int) -> int:
-    """MAC/s that `miners` workers reach together beside their nodes; takes `duration_ms` and the start of processes."""
-    context = multiprocessing.get_context("spawn")
-    ready = context.Barrier(miners)
-    os.environ.update(SINGLE_THREAD)  # read by BLAS when the children import NumPy
-    with ProcessPoolExecutor(miners, context, initializer=_remember, initargs=(ready,)) as pool:
-        rates = [pool.submit(_measure, profile_id, duration_ms) for _ in range(miners)]
-        total = sum(rate.result() for rate in rates)
+    """MAC/s that `miners` workers reach together beside their nodes; takes `duration_ms` and the start of processes.
+
+    Raises: LocalFault DEVNET_MEASURE if a measuring process fails.
+    """
+    command = [sys.executable, "-m", "node.devnet.rate", str(profile_id), str(duration_ms)]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    command, env=process_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+            )
+            for _ in range(miners)
+        ]
+        for process in processes:
+            _line(process.stdout)
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        total = sum(int(_line(process.stdout)) for process in processes)
     return total * LEFT_FOR_MINING_PERCENT // 100
 
 
-def _remember(ready: Barrier) -> None:
-    global _everybody_ready
-    _everybody_ready = ready
+def _line(output: IO[str] | None) -> str:
+    assert output is not None
+    line = output.readline()
+    if not line:
+        raise LocalFault(
+            "DEVNET_MEASURE", found="a measuring process that failed", hint="Its last words stand above."
+        )
+    return line
 
 
-def _measure(profile_id: int, duration_ms: int) -> int:
+def _measure(profile_id: int, duration_ms: int) -> None:
     from compute.backends.cpu import CpuBackend
     from compute.bench import measure_rate
     from compute.spec.profiles import PROFILES
 
-    _everybody_ready.wait(_START_TIMEOUT_S)
-    return measure_rate(CpuBackend(), PROFILES[profile_id], duration_ms)
+    backend, profile = CpuBackend(), PROFILES[profile_id]
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(measure_rate(backend, profile, duration_ms), flush=True)
+
+
+if __name__ == "__main__":
+    _measure(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,117 @@
+"""How the demo talks: short lines, each with the second it was told at, and one sentence per event of a job."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from node.devnet.table import tile
+
+Json = dict[str, Any]
+Names = Mapping[str, str]
+_CLEAR_LINE = "\r\x1b[K"
+
+
+class Story:
+    """Prints lines with the time since the start; on a terminal also a last line that shows that time passes."""
+
+    def __init__(self) -> None:
+        self._started_s = time.monotonic()
+        self._live = sys.stdout.isatty()
+
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._started_s
+
+    def heading(self, text: str) -> None:
+        self._print(f"\n{text}")
+
+    def say(self, text: str) -> None:
+        for line in text.splitlines():
+            self._print(f"{self.elapsed_s():6.1f} s  {line}")
+
+    def command(self, text: str) -> None:
+        self._print(f"{self.elapsed_s():6.1f} s  $ {text}")
+
+    def quote(self, text: str) -> None:
+        """What a command printed."""
+        for line in text.splitlines():
+            self._print(f"          {line}" if line else "")
+
+    def passing(self, text: str) -> None:
+        """A line that the next one replaces; not shown where output goes to a file."""
+        if self._live:
+            print(f"{_CLEAR_LINE}{self.elapsed_s():6.1f} s  {text}", end="", flush=True)
+
+    def _print(self, line: str) -> None:
+        print(f"{_CLEAR_LINE if self._live else ''}{line}", flush=True)
+
+
+def sentences(job: Json, told: int, names: Names) -> Iterator[str]:
+    """What a job's timeline tells from entry number `told` on; events that need no sentence are passed over."""
+    entries = job["timeline"][told:]
+    for height, group in groupby(entries, key=lambda entry: entry["height"]):
+        parts = list(_merged(list(group), job, names))
+        if parts:
+            yield f"block {height}: {'; '.join(parts)}"
+
+
+def _merged(entries: list[Json], job: Json, names: Names) -> Iterator[str]:
+    """Sentences of one block's events; verdicts revealed together are told together."""
+    revealed: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry["event"] == "Attested" and entry["phase"] == "REVEAL":
+            revealed.setdefault(entry["verdict"].lower(), []).append(names.get(entry["member"], entry["member"]))
+        elif text := _sentence(entry, job, names):
+            yield text
+    for verdict, members in revealed.items():
+        yield f"checked by {', '.join(members)}: {verdict}"
+
+
+def _sentence(entry: Json, job: Json, names: Names) -> str:
+    def name(field: str) -> str:
+        return str(names.get(entry[field], entry[field]))
+
+    match entry["event"]:
+        case "JobOpened":
+            return f"opened by {name('payer')}, who locks {tile(entry['escrow_grains'])}"
+        case "JobClaimed":
+            return f"claimed by {name('provider')}, who locks a bond of {tile(entry['bond_grains'])}"
+        case "JobCommitted":
+            return f"multiplied; {name('provider')} commits to result {entry['result_root'][:12]}"
+        case "BlockBound":
+            return "this block was won by the job's own multiplications"
+        case "CommitteeDrawn":
+            return "committee drawn: " + ", ".join(names.get(seat["member"], seat["member"]) for seat in job["seats"])
+        case "ChallengeUpheld":
+            return f"{name('prover')} proves the result wrong, and every node has re-run the proof"
+        case "JobSettled":
+            return "settled"
+        case "JobRefunded":
+            return f"ends {entry['status']}, {tile(entry['refund_grains'])} go back to {name('payer')}"
+    return ""
+
+
+def settlement_rows(job: Json, names: Names) -> tuple[list[tuple[str, int]], int]:
+    """Where the money of an ended job went, and how much there was: the amounts must add up to it."""
+    end = job["ending"]
+    payer, provider = (names.get(job[role], job[role]) for role in ("payer", "provider"))
+    if end["event"] == "JobSettled":
+        rows = [
+            (f"{provider} for the product", end["paid_grains"] + end["bonus_grains"]),
+            ("committee for checking", end["committee_grains"]),
+            ("treasury", end["treasury_grains"]),
+            ("stakers", end["stakers_grains"]),
+            ("burned", end["burned_grains"]),
+            (f"back to {payer}", end["refund_grains"]),
+        ]
+        return rows, job["escrow_grains"]
+    prover = next(names.get(e["prover"], e["prover"]) for e in job["timeline"] if e["event"] == "ChallengeUpheld")
+    rows = [
+        (f"back to {payer}, with a quarter of the bond", end["payer_grains"]),
+        (f"{prover} for the proof", end["prover_grains"]),
+        ("burned", end["burned_grains"] + job["attest_fees_grains"]),
+    ]
+    return rows, job["escrow_grains"] + job["bond_grains"]
