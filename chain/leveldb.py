@@ -2,6 +2,9 @@
 
 Checksums are verified on every read and damage found at opening is an error instead of being dropped silently: a
 corrupt database must never be taken for the truth. Every failure is a `LocalFault`; no peer is ever to blame for it.
+
+After a failed write the store takes no more: LevelDB would go on behind half a record in its log, and what follows that
+record cannot be read back. Opening again drops the half record and is safe.
 """
 
 from __future__ import annotations
@@ -30,12 +33,13 @@ tries to open the directory twice (closing any descriptor of a file drops a POSI
 class LevelKV:
     """One LevelDB directory, held by one process at a time."""
 
-    __slots__ = ("_db", "_owner", "_path")
+    __slots__ = ("_db", "_failed", "_owner", "_path")
 
     def __init__(self, db: plyvel.DB, owner: TextIO, path: Path) -> None:
         self._db = db
         self._owner = owner
         self._path = path
+        self._failed: LocalFault | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -68,6 +72,8 @@ class LevelKV:
         return value
 
     def write(self, batch: Batch, *, sync: Sync) -> None:
+        if self._failed is not None:
+            raise self._failed
         try:
             with self._db.write_batch(transaction=True, sync=sync is Sync.DURABLE) as writes:
                 for key, value in batch:
@@ -76,7 +82,8 @@ class LevelKV:
                     else:
                         writes.put(key, value)
         except (OSError, plyvel.Error) as error:
-            raise _fault(error, self._path) from error
+            self._failed = _fault(error, self._path)
+            raise self._failed from error
 
     def iterate(self, prefix: bytes, *, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         rows = self._db.iterator(start=max(prefix, start), stop=prefix_end(prefix), verify_checksums=True)
@@ -128,4 +135,4 @@ def _fault(error: Exception, path: Path) -> LocalFault:
             found=text,
             hint=f"Check the disk; then move {path} away and let the node fetch the chain again.",
         )
-    return LocalFault("DB_IO", found=text, hint=f"Check free space and permissions of {path}.")
+    return LocalFault("DB_IO", found=text, hint=f"Check free space and permissions of {path}, then restart.")
