@@ -25,6 +25,7 @@ from node.duties import Duties
 from node.faults import Fault, fault_named
 from node.gossip import Gossip
 from node.importer import Importer
+from node.journal import Journal
 from node.mempool import Mempool
 from node.messages import MAX_POOL_REPLY_BYTES, PoolRequest, TransactionBatch
 from node.miner import Miner
@@ -69,6 +70,7 @@ class Node:
         settings: NodeSettings,
         *,
         chain: Chain,
+        journal: Journal,
         network: Network,
         worker: Callable[[], Worker],
         clock: Clock,
@@ -82,6 +84,7 @@ class Node:
         self.net = network
         self.clock = clock
         self.mempool = Mempool(chain)
+        self._journal = journal
         self.blobs = BlobStore(settings.data_dir / "tensors")
         self.importer = Importer(chain, self.mempool, cpu, clock)
         self.sync = Sync(network, chain, self.importer, clock)
@@ -126,6 +129,7 @@ class Node:
     async def submit(self, data: bytes) -> TxId:
         """Take a transaction and pass it on.  Raises: Invalid, Policy."""
         identity = self.mempool.add(data)
+        self._journal.record(identity, data)
         self.gossip.enqueue(identity, data)
         return identity
 
@@ -148,6 +152,7 @@ class Node:
             nursery.start_soon(self.sync.run)
             nursery.start_soon(self.gossip.run)
             nursery.start_soon(self._poll_pools)
+            nursery.start_soon(self._keep_journal)
             if self.settings.mine or self.settings.provide:
                 nursery.start_soon(self._supervise_worker)
             if self.settings.validate:
@@ -195,6 +200,15 @@ class Node:
             ask_per_gmac_grains=self.settings.ask_per_gmac_grains,
             fault=self._fault,
         )
+
+    async def _keep_journal(self) -> None:
+        """Take back what was waiting before a restart, then drop entries as the chain takes them up."""
+        for identity, data in self._journal.restore(self.mempool):
+            self.gossip.enqueue(identity, data)
+        version = self.importer.heads.version
+        while True:
+            version = await self.importer.heads.after(version)
+            self._journal.prune(self.mempool)
 
     async def _poll_pools(self) -> None:
         """Ask peers for waiting transactions now and then: gossip may lose them, and a late joiner never heard."""
@@ -247,6 +261,7 @@ def run_node(settings: NodeSettings) -> None:
         node = Node(
             settings,
             chain=chain,
+            journal=Journal(kv),
             network=network,
             worker=lambda: WorkerProcess(settings.backend, settings.spec.profile_id),
             clock=WallClock(),

@@ -10,6 +10,7 @@
 | `r`    | block hash     | receipts of a canonical block                     |
 | `t`    | transaction id | Location of a transaction in the canonical chain  |
 | `j`    | height, index  | id of a job opened there                          |
+| `x`    | transaction id | transaction handed to this node, not in the chain |
 | `M`    | name           | schema version, genesis id, head                  |
 """
 
@@ -78,6 +79,10 @@ def receipts_key(block: bytes) -> bytes:
 
 def location_key(transaction: bytes) -> bytes:
     return b"t" + transaction
+
+
+def journal_key(transaction: bytes) -> bytes:
+    return b"x" + transaction
 
 
 def job_index_key(height: int, index: int) -> bytes:

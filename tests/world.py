@@ -40,6 +40,7 @@ from compute.messages import (
 )
 from genesis.spec import ChainSpec
 from node.app import Node, NodeSettings, open_chain
+from node.journal import Journal
 from p2p.memory import MemoryHub
 from tests.builders import KIND_OF, funded_spec, key
 from vm.envelope import Transaction
@@ -174,6 +175,7 @@ class World:
         node = Node(
             chosen,
             chain=chain,
+            journal=Journal(self.stores[name]),
             network=self.hub.join(name),
             worker=lambda: InlineWorker(lambda: self.mining_stopped),
             clock=VirtualClock(self.spec.genesis_time_ms),

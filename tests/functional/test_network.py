@@ -167,7 +167,7 @@ async def test_a_reorganised_node_equals_a_freshly_synced_one(tmp_path, autojump
         expected = dict(fresh_store.iterate(b""))
         for name, store in net.stores.items():
             held = dict(store.iterate(b""))
-            side_branch = {key_ for key_ in held if key_[:1] in (b"b", b"m")} - set(expected)
+            side_branch = {key_ for key_ in held if key_[:1] in (b"b", b"m", b"x")} - set(expected)
             assert {k: v for k, v in held.items() if k not in side_branch} == expected, name
 
 
@@ -196,6 +196,20 @@ async def test_a_provider_killed_between_claim_and_commit_still_delivers(tmp_pat
         await net.start(number, kv=store, mine=True, provide=True)
         job = await net.until_status(payer_node, identity, Status.SETTLED, Status.LATE, Status.VOID)
         assert Status(job.status) is Status.SETTLED
+
+
+async def test_a_payment_accepted_just_before_a_kill_is_made_after_the_restart(tmp_path, autojump_clock):
+    async with world(tmp_path) as net:
+        await four_nodes(net)
+        node = net.nodes["node-3"]
+        net.hub.partition(("node-3",), ("node-0", "node-1", "node-2"))  # it cannot even tell its peers
+        await net.submit(node, key(PAYER), Transfer(key(6).address, Grains(12_345), b""))
+        await net.stop(3)
+        net.hub.heal()
+        again = await net.start(3, kv=net.stores["node-3"], mine=False, provide=False)
+        sender = key(PAYER).address
+        await net.until(lambda: again.chain.context().account(sender).nonce == 1)
+        assert not list(net.stores["node-3"].iterate(b"x"))
 
 
 @pytest.mark.parametrize("fault", ["corrupt-result"])
