@@ -1,0 +1,156 @@
+"""`tilework node`: running a node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from node.cli.context import keys_option
+
+LOG_FORMAT = "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s %(message)s"
+LOG_TIME = "%Y-%m-%dT%H:%M:%S"
+
+
+@click.group()
+def node() -> None:
+    """A node of a network."""
+
+
+@node.command()
+@click.option(
+    "--genesis",
+    "genesis_file",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Genesis file of the network.",
+)
+@click.option(
+    "--data-dir", "--data", "data_dir", type=click.Path(path_type=Path, file_okay=False), required=True,
+    help="Directory of this node's database and matrices; made if absent.",
+)  # fmt: skip
+@click.option(
+    "--key",
+    "key_name",
+    metavar="NAME|PATH",
+    help="Operator key.  [default: key.json in --data-dir, made if absent]",
+)
+@keys_option
+@click.option(
+    "--listen",
+    default="127.0.0.1:0",
+    show_default=True,
+    metavar="IP:PORT",
+    help="Where peers reach this node.",
+)
+@click.option(
+    "--rpc",
+    default="127.0.0.1:8645",
+    show_default=True,
+    metavar="IP:PORT",
+    help="Where commands reach it (loopback only).",
+)
+@click.option(
+    "--join", multiple=True, metavar="ADDR", help="A node to connect to, as it prints at start; repeatable."
+)
+@click.option(
+    "--mine/--no-mine", default=True, show_default=True, help="Work for blocks while there is no job."
+)
+@click.option("--provide/--no-provide", default=True, show_default=True, help="Claim and compute jobs.")
+@click.option(
+    "--validate/--no-validate",
+    default=True,
+    show_default=True,
+    help="Check results when drawn, if this key has a stake.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="What multiplies.",
+)
+@click.option(
+    "--ask",
+    "ask_per_gmac_grains",
+    type=click.IntRange(min=1),
+    default=1_000_000,
+    show_default=True,
+    metavar="GRAINS",
+    help="Lowest price per GMAC to claim a job at.",
+)
+@click.option(
+    "--fault",
+    default="",
+    metavar="NAME",
+    help="Misbehave on purpose (corrupt-result); only where the network allows it.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning"]),
+    default="info",
+    show_default=True,
+    help="How much to log.",
+)
+def run(
+    genesis_file: Path,
+    data_dir: Path,
+    key_name: str | None,
+    keys_dir: Path | None,
+    listen: str,
+    rpc: str,
+    join: tuple[str, ...],
+    mine: bool,
+    provide: bool,
+    validate: bool,
+    backend: str,
+    ask_per_gmac_grains: int,
+    fault: str,
+    log_level: str,
+) -> None:
+    """Run a node until Ctrl-C.
+
+    \b
+    tilework node run --genesis genesis.json --data-dir my-node --join /ip4/…/tcp/…/p2p/…
+    """
+    import logging
+
+    from node.app import NodeSettings, run_node
+    from node.cli.genesis import read_spec
+
+    logging.basicConfig(level=log_level.upper(), format=LOG_FORMAT, datefmt=LOG_TIME)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    spec = read_spec(genesis_file)
+    settings = NodeSettings(
+        data_dir=data_dir,
+        spec=spec,
+        key=_operator_key(key_name, keys_dir, data_dir, spec.address_prefix),
+        listen=listen,
+        rpc=rpc,
+        join=join,
+        mine=mine,
+        provide=provide,
+        validate=validate,
+        backend=backend,
+        ask_per_gmac_grains=ask_per_gmac_grains,
+        fault=fault,
+    )
+    run_node(settings)
+
+
+def _operator_key(name: str | None, keys_dir: Path | None, data_dir: Path, prefix: str):  # type: ignore[no-untyped-def]
+    import secrets
+
+    from node.cli.context import signing_key
+    from node.cli.keys import PLAIN_TEXT_WARNING
+    from node.keyfile import read_key
+    from node.keystore import Keystore
+
+    if name is not None:
+        return signing_key(name, keys_dir)
+    path = data_dir / "key.json"
+    if path.exists():
+        return read_key(path)
+    key = Keystore(data_dir).create("key", secrets.token_bytes(32), prefix)
+    click.echo(f"Made an operator key in {path}. {PLAIN_TEXT_WARNING}", err=True)
+    return key

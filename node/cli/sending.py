@@ -1,0 +1,66 @@
+"""What commands that sign have in common: the situation on the chain, sending, and waiting for a block."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from node.cli.errors import unfulfilled
+
+if TYPE_CHECKING:
+    from chain.keys import SigningKey
+    from genesis.spec import ChainSpec
+    from node.rpc.client import RpcClient
+    from node.wallet import Situation
+    from vm.envelope import Transaction
+
+POLL_S = 0.4
+
+
+def chain_spec(client: RpcClient) -> ChainSpec:
+    """The constants of the node's network, as the node states them."""
+    from genesis.json_form import from_json
+
+    return from_json(json.dumps(client.call("chain_spec")["spec"]))
+
+
+def situation(client: RpcClient, key: SigningKey) -> Situation:
+    """What a transaction of this key depends on now."""
+    from chain.bech32m import encode_address
+    from node.wallet import Situation
+
+    spec = chain_spec(client)
+    status = client.call("chain_status")
+    account = client.call("account_get", address=encode_address(spec.address_prefix, key.address))
+    return Situation(
+        spec=spec,
+        height=status["height"],
+        base_fee_grains=status["base_fee_grains"],
+        nonce=account["next_nonce"],
+        balance_grains=account["balance_grains"],
+    )
+
+
+def send(client: RpcClient, transaction: Transaction) -> str:
+    """Hand a transaction to the node; returns its id.  Raises: Invalid, Policy."""
+    return str(client.call("tx_submit", raw=transaction.to_bytes().hex())["id"])
+
+
+def wait_included(client: RpcClient, identity: str, timeout_s: int) -> dict[str, Any]:
+    """The transaction once a block holds it.  Raises: CommandFailed (exit 4) if it fails or does not get there."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found: dict[str, Any] = client.call("tx_get", id=identity)
+        if found["status"] == "included":
+            if found["receipt"]["code"]:
+                code = found["receipt"]["code"]
+                raise unfulfilled(
+                    f"{code}: in block {found['height']}, but it failed; only its fee was paid."
+                )
+            return found
+        if time.monotonic() > deadline:
+            raise unfulfilled(
+                f"TX_TIMEOUT: still {found['status']} after {timeout_s} s. See `tilework tx show {identity}`."
+            )
+        time.sleep(POLL_S)

@@ -1,0 +1,79 @@
+"""Building transactions: from what a node says of the chain and what a person wants, to signed bytes.  Pure.
+
+The fee bound leaves room for a base fee that rises while the transaction waits; what is not needed is not paid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from chain.codec import Record
+from chain.errors import Policy
+from chain.keys import SigningKey
+from chain.types import Grains, Height
+from genesis.spec import ChainSpec
+from vm.envelope import TRANSACTION_VERSION, Transaction
+from vm.fees import fee
+from vm.registry import kind_named
+
+FEE_HEADROOM = 4
+"""The base fee rises by at most an eighth per block: four times as much is twelve full blocks away."""
+VALID_BLOCKS = 200
+"""A transaction nobody included by then is dead, so it cannot surprise its sender much later."""
+_LONGEST = Grains((1 << 63) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a transaction depends on besides its sender's wishes."""
+
+    spec: ChainSpec
+    height: int
+    base_fee_grains: int
+    nonce: int
+    """The sender's next one, waiting transactions counted."""
+    balance_grains: int
+
+
+def build(
+    situation: Situation, key: SigningKey, kind: str, body: Record, *, tip_grains: int = 0
+) -> Transaction:
+    """A signed transaction of the key's account.  Raises: Invalid if a field is out of bounds."""
+    unpriced = Transaction(
+        version=TRANSACTION_VERSION,
+        chain_id=situation.spec.chain_id,
+        kind=kind,
+        sender=key.address,
+        nonce=situation.nonce,
+        max_fee_grains=_LONGEST,
+        tip_grains=Grains(tip_grains),
+        valid_until=Height(situation.height + VALID_BLOCKS),
+        body=body.to_bytes(),
+        authorisations=(),
+    )
+    size_bytes = len(
+        unpriced.signed(key).to_bytes()
+    )  # the fee field at its longest: never less than the real size
+    bound = fee(
+        situation.spec.money,
+        situation.base_fee_grains * FEE_HEADROOM,
+        weight=kind_named(kind).weight,
+        size_bytes=size_bytes,
+        tip_grains=tip_grains,
+    )
+    return replace(unpriced, max_fee_grains=Grains(bound.total)).signed(key)
+
+
+def require_funds(situation: Situation, transaction: Transaction, amount_grains: int, what: str) -> None:
+    """Refuse before anything is sent if the account cannot pay `amount_grains` and the highest fee.
+
+    Raises: Policy BALANCE.
+    """
+    needed = amount_grains + transaction.max_fee_grains
+    if situation.balance_grains < needed:
+        raise Policy(
+            "BALANCE",
+            found=f"{situation.balance_grains} grains in the account",
+            allowed=f"at least {needed} ({what} {amount_grains}, fee up to {transaction.max_fee_grains})",
+            hint="Lower the amount, or pay from another account with --key.",
+        )
