@@ -17,6 +17,7 @@ from compute.spec.arrays import Int8Array
 from compute.spec.certificate import Certificate
 from compute.spec.claim import NO_BINDING, Binding, Mu
 from compute.spec.profiles import DEV, TEST, Profile
+from compute.spec.reference import reference_attempt
 from compute.spec.verify import verify_certificate
 from tests.work_samples import SIGMA, random_matrix
 
@@ -74,10 +75,15 @@ def test_panel_is_exact_and_its_win_is_bound_to_the_job(engine: Engine) -> None:
     assert (done.template, done.job, done.step, done.row_start, done.row_count) == (9, JOB, 1, 10, 50)
     assert done.tickets == 4 * 3 * 2
     assert done.macs == 64 * 48 * 128
-    assert done.winners > 0
     assert found is not None
     certificate = Certificate.from_bytes(found.certificate)
     assert certificate.mu == Mu(profile_id=1, m=64, n=48, k=128, binding=Binding(job=JOB, step=1))
+    reference = reference_attempt(
+        SIGMA, TEST, random_matrix(100, 70, 1)[10:60], random_matrix(40, 70, 2), Binding(job=JOB, step=1)
+    )
+    winners = reference.winners(TEST.max_target)
+    assert len(winners) == done.winners > 1
+    assert certificate == reference.certificate(winners[0])
     assert verify_certificate(SIGMA, TEST.max_target, certificate, TEST) == found.ticket
 
 

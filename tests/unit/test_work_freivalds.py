@@ -117,6 +117,7 @@ def test_evidence_is_c_times_x_and_rows_stand_alone() -> None:
 
 def test_evidence_is_exact_for_any_int32() -> None:
     """A claimed result may hold anything; two verifiers must still agree on y."""
-    c = np.full((1, 20_000), -(1 << 31), np.int32)
-    x = challenge(SEED, 20_000, rounds=1)[:, 0]
-    assert evidence_vector(c, SEED).tolist() == [-(1 << 31) * sum(x.tolist()) % PRIME]
+    for entry in (-(1 << 31), -(1 << 31) + 1, (1 << 31) - 1):
+        c = np.full((1, 1 << 16), entry, np.int32)
+        x = challenge(SEED, 1 << 16, rounds=1)[:, 0]
+        assert evidence_vector(c, SEED).tolist() == [entry * sum(x.tolist()) % PRIME]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,13 +43,14 @@ ROOT = Path(__file__).resolve().parents[2]
 class Worker:
     """A worker process and its two pipes."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, python_path: Path | None = None) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "compute.worker", "--profile", "1", "--nice", "0", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=ROOT,
+            env={**os.environ, **({"PYTHONPATH": str(python_path)} if python_path else {})},
         )
 
     def send(self, *commands: Command) -> None:
@@ -163,3 +165,14 @@ def test_backend_that_is_not_there_is_reported() -> None:
     assert event.code == "WORK_BACKEND_UNUSABLE"
     assert status == 2
     assert b"--backend cpu" in errors
+
+
+def test_what_libraries_print_stays_out_of_the_events(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit\natexit.register(print, 'a library says goodbye')\n"
+    )
+    worker = Worker("--backend", "cpu", python_path=tmp_path)
+    worker.receive()
+    status, left, errors = worker.close()
+    assert (status, left) == (0, b"")
+    assert b"a library says goodbye" in errors
