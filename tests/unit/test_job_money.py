@@ -107,7 +107,7 @@ def test_the_bonus_is_less_than_what_would_burn(
 def test_paying_yourself_never_gains(
     case: tuple[money.Settlement, int, int, dict[str, int], JobRules],
 ) -> None:
-    """One person as payer, provider and the whole committee gets back less than it locked, unless nothing is charged."""
+    """One person as payer, provider and committee gets back less than it locked, unless there is no fee."""
     split, escrow, bond, known, rules = case
     back = split.provider + split.payer + split.member * known["seats"]
     assert back <= escrow + bond
