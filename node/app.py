@@ -40,8 +40,6 @@ from p2p.wire import REQUESTS, RequestKind
 log = logging.getLogger("tilework.node")
 _WORKER_RETRY_MS = 5_000
 _POOL_POLL_MS = 5_000
-_FRESH_BLOCKS = 2
-"""A node this close to the best height it has heard of calls itself synced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,8 @@ class Node:
 
     @property
     def syncing(self) -> bool:
-        return self.sync.active or self.chain.head.height + _FRESH_BLOCKS < self.sync.best_known_height
+        """Whether the chain is being caught up with; a height that a peer only claims does not count."""
+        return self.sync.active
 
     @property
     def macs_per_second(self) -> int:

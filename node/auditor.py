@@ -27,8 +27,8 @@ from node.importer import Importer
 from node.mempool import Mempool
 from node.miner import as_matrix
 from node.ports import Cpu
-from node.tensors import TensorExchange
-from vm.jobs.challenge import FraudProof, Opening, element_proof
+from node.tensors import TensorExchange, first_malformed_row
+from vm.jobs.challenge import FraudProof, Opening, element_proof, malformed_proof
 from vm.jobs.committee import attest_commitment, eligible
 from vm.jobs.lifecycle import load_weights
 from vm.jobs.record import Attestation, Job, Status, Verdict, load_job
@@ -153,15 +153,11 @@ class Auditor:
             return known
         await self._fetch(identity, job)
         seed = h256(Tag.EVIDENCE_SEED, pack([job.beacon, self._key.address]))
-        wrong, evidence = await self._cpu.run(self._check, job, seed)
-        log.info(
-            "audited job=%s verdict=%s", identity.hex()[:16], "ok" if wrong is None else f"wrong row {wrong}"
-        )
-        if wrong is not None:
-            proof = await self._cpu.run(self._prove, identity, job, wrong)
-            if not self._challenged(identity):
-                await self._duties.perform((identity, "challenge"), "challenge.prove", ChallengeProve(proof))
-        verdict = Verdict.OK if wrong is None else Verdict.WRONG
+        proof, evidence = await self._cpu.run(self._examine, identity, job, seed)
+        verdict = Verdict.OK if proof is None else Verdict.WRONG
+        log.info("audited job=%s verdict=%s", identity.hex()[:16], verdict.name)
+        if proof is not None and not self._challenged(identity):
+            await self._duties.perform((identity, "challenge"), "challenge.prove", ChallengeProve(proof))
         self._verdicts[identity, job.beacon] = (verdict, evidence)
         return verdict, evidence
 
@@ -170,17 +166,32 @@ class Auditor:
         bodies = (parsed.body for _, parsed in self._mempool.candidates())
         return any(isinstance(body, ChallengeProve) and body.proof.job == identity for body in bodies)
 
-    def _check(self, job: Job, seed: Hash32) -> tuple[int | None, Hash32]:
-        """(first wrong row or None, root of the evidence vector C x mod p)."""
-        a, b_t = (
-            as_matrix(i, self._blobs.data(r))
-            for i, r in zip(job.program.inputs, job.input_roots, strict=True)
-        )
+    def _examine(self, identity: JobId, job: Job, seed: Hash32) -> tuple[FraudProof | None, Hash32]:
+        """(proof of a fault or None, root of the evidence vector C x mod p).
+
+        Inputs come first: by claiming the provider asserted that they are in range.
+        """
         shape = resolve(job.program)
         c = np.frombuffer(self._blobs.data(job.result_root), "<i4").reshape(shape.m, shape.n)
-        wrong = find_wrong_row(a, b_t, c, seed)
         vector = evidence_vector(c, seed).astype("<i4").tobytes()
-        return wrong, Hash32(row_root(TensorInfo(shape.m, 1, DType.INT32), vector))
+        evidence = Hash32(row_root(TensorInfo(shape.m, 1, DType.INT32), vector))
+        inputs = [self._blobs.data(root) for root in job.input_roots]
+        for number, (info, data) in enumerate(zip(job.program.inputs, inputs, strict=True)):
+            row = first_malformed_row(info, data)
+            if row is not None:
+                proof = malformed_proof(
+                    identity,
+                    job.program,
+                    job.input_roots,
+                    job.provider,
+                    job.result_root,
+                    tensor=number,
+                    opening=_opening(info, data, row),
+                )
+                return proof, evidence
+        a, b_t = (as_matrix(info, data) for info, data in zip(job.program.inputs, inputs, strict=True))
+        wrong = find_wrong_row(a, b_t, c, seed)
+        return (self._prove(identity, job, wrong) if wrong is not None else None), evidence
 
     def _prove(self, identity: JobId, job: Job, row: int) -> FraudProof:
         """The fraud proof for the first wrong element of a wrong row."""

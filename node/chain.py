@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from chain.blocks import Block, Header, Receipt
 from chain.codec import pack, unpack
@@ -60,7 +61,7 @@ class Chain:
         if stored is None:
             genesis = _found(kv, spec, tree)
         else:
-            genesis = Block.from_bytes(_need(kv, tables.block_key(stored))).header
+            genesis = Header.from_bytes(_need(kv, tables.header_key(stored)))
             if genesis.parent != BlockHash(spec.hash()):
                 raise LocalFault(
                     "DB_OTHER_CHAIN",
@@ -70,7 +71,7 @@ class Chain:
                 )
             if kv.get(tables.META_SCHEMA) != tables.SCHEMA_VERSION:
                 raise LocalFault("DB_SCHEMA", found=kv.get(tables.META_SCHEMA), allowed=tables.SCHEMA_VERSION)
-        head = Block.from_bytes(_need(kv, tables.block_key(_need(kv, tables.META_HEAD)))).header
+        head = Header.from_bytes(_need(kv, tables.header_key(_need(kv, tables.META_HEAD))))
         if tree.root != head.state_root:
             raise LocalFault(
                 "DB_CORRUPT",
@@ -109,12 +110,11 @@ class Chain:
 
     def header_at(self, height: int) -> Header | None:
         found = self.block_hash_at(height)
-        block = self.block(found) if found is not None else None
-        return block.header if block is not None else None
+        return self.header(found) if found is not None else None
 
     def header(self, block: BlockHash) -> Header | None:
-        found = self.block(block)
-        return found.header if found is not None else None
+        data = self._kv.get(tables.header_key(block))
+        return Header.from_bytes(data) if data is not None else None
 
     def total_work(self, block: BlockHash) -> int:
         meta = self.meta(block)
@@ -138,8 +138,7 @@ class Chain:
 
     def jobs(self, limit: int) -> list[JobId]:
         """Ids of jobs opened in the canonical chain, newest first."""
-        found = [JobId(value) for _, value in self._kv.iterate(b"j")]
-        return found[::-1][:limit]
+        return [JobId(value) for _, value in islice(self._kv.iterate(b"j"), limit)]
 
     def is_canonical(self, block: BlockHash) -> bool:
         meta = self.meta(block)
@@ -191,6 +190,7 @@ class Chain:
             return HeadChange((), (checked.block,))
         batch: list[tuple[bytes, bytes | None]] = [
             (tables.block_key(block_id), checked.block.to_bytes()),
+            (tables.header_key(block_id), header.to_bytes()),
             (tables.meta_key(block_id), meta.to_bytes()),
         ]
         self._kv.write(batch, sync=Sync.DURABLE)
@@ -212,6 +212,7 @@ class Chain:
             raise
         batch: list[tuple[bytes, bytes | None]] = [
             (tables.block_key(block_id), block.to_bytes()),
+            (tables.header_key(block_id), block.header.to_bytes()),
             (tables.meta_key(block_id), replace(meta, standing=Standing.VALID).to_bytes()),
             (tables.height_index_key(block.header.height), block_id),
             (tables.undo_key(block_id), encode_undo(staged.undo)),
@@ -320,6 +321,7 @@ def _found(kv: KV, spec: ChainSpec, tree: StateTree) -> Header:
         (tables.META_GENESIS, genesis.id),
         (tables.META_HEAD, genesis.id),
         (tables.block_key(genesis.id), Block(genesis, b"", (), ()).to_bytes()),
+        (tables.header_key(genesis.id), genesis.to_bytes()),
         (tables.meta_key(genesis.id), meta.to_bytes()),
         (tables.height_index_key(0), genesis.id),
         *staged.writes,

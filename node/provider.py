@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 
-import numpy as np
 import trio
 
 from chain.errors import TileworkError
 from chain.tensors import row_root
 from chain.types import NO_ADDRESS, Address, Grains, JobId, TensorRoot
+from compute.spec.padding import round_up
+from compute.spec.profiles import PROFILES
 from node.blobs import BlobStore
 from node.chain import Chain
 from node.duties import Duties
@@ -22,7 +23,7 @@ from node.importer import Importer
 from node.mempool import Mempool
 from node.miner import Miner
 from node.ports import Clock, Cpu
-from node.tensors import TensorExchange
+from node.tensors import TensorExchange, first_malformed_row
 from vm.envelope import Transaction
 from vm.jobs import money
 from vm.jobs.record import Job, Status, load_job
@@ -56,6 +57,7 @@ class Provider:
         fault: Fault,
     ) -> None:
         self._chain = chain
+        self._profile = PROFILES[chain.spec.profile_id]
         self._importer = importer
         self._mempool = mempool
         self._duties = duties
@@ -100,8 +102,12 @@ class Provider:
             self._busy.discard(identity)
 
     def _wants(self, job: Job) -> bool:
+        """Asked of us, at our price, and small enough for the active profile: a claim is a promise."""
+        shape = resolve(job.program)
         return (
-            job.payer != self._address
+            round_up(shape.n, self._profile.tile) <= self._profile.max_n
+            and round_up(shape.k, self._profile.segment) <= self._profile.max_k
+            and job.payer != self._address
             and job.chosen_provider in (NO_ADDRESS, self._address)
             and job.price_per_gmac_grains >= self._ask
         )
@@ -115,7 +121,7 @@ class Provider:
             return
         for root, info in zip(job.input_roots, job.program.inputs, strict=True):
             await self._exchange.fetch(root, info)
-            if not is_well_formed_tensor(self._blobs.data(root)):
+            if first_malformed_row(info, self._blobs.data(root)) is not None:
                 log.warning("job-inputs-out-of-range job=%s root=%s", identity.hex()[:16], root.hex()[:16])
                 return
         if job.chosen_provider == NO_ADDRESS:
@@ -167,9 +173,3 @@ class Provider:
             work.winners,
         )
         return root, commit
-
-
-def is_well_formed_tensor(data: bytes) -> bool:
-    """Whether every entry of an int8 tensor lies in [-63, 63]."""
-    entries = np.frombuffer(data, np.int8)
-    return bool((entries >= -63).all() and (entries <= 63).all())

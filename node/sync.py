@@ -44,7 +44,7 @@ class Sync:
         self._wanted: dict[PeerId, None] = {}
         self._wake = trio.Event()
         self.active = False
-        self.best_known_height = 0
+        """Whether this node is taking over more than a couple of blocks from a peer right now."""
         network.on_request(RequestKind.STATUS, self._serve_status)
         network.on_request(RequestKind.HEADERS, self._serve_headers)
         network.on_request(RequestKind.BODIES, self._serve_bodies)
@@ -90,7 +90,6 @@ class Sync:
             status = Status.from_bytes(await self._ask(peer, RequestKind.STATUS, b""))
             if status.genesis != self._chain.genesis.id:
                 raise Invalid("OTHER_GENESIS", found=status.genesis, allowed=self._chain.genesis.id)
-            self.best_known_height = max(self.best_known_height, status.height)
             if status.total_work > self._chain.total_work(self._chain.head.id) and not self._chain.meta(
                 status.head
             ):

@@ -4,12 +4,13 @@
 |--------|----------------|---------------------------------------------------|
 | `p`    | page           | state pages (chain/state)                         |
 | `b`    | block hash     | block, canonical bytes                            |
+| `h`    | block hash     | header, canonical bytes                           |
 | `m`    | block hash     | BlockMeta                                         |
 | `n`    | height, 8 B    | hash of the canonical block at that height        |
 | `u`    | block hash     | undo record of a canonical block                  |
 | `r`    | block hash     | receipts of a canonical block                     |
 | `t`    | transaction id | Location of a transaction in the canonical chain  |
-| `j`    | height, index  | id of a job opened there                          |
+| `j`    | height, index  | id of a job opened there; both counted down       |
 | `x`    | transaction id | transaction handed to this node, not in the chain |
 | `M`    | name           | schema version, genesis id, head                  |
 """
@@ -61,6 +62,10 @@ def block_key(block: bytes) -> bytes:
     return b"b" + block
 
 
+def header_key(block: bytes) -> bytes:
+    return b"h" + block
+
+
 def meta_key(block: bytes) -> bytes:
     return b"m" + block
 
@@ -86,4 +91,5 @@ def journal_key(transaction: bytes) -> bytes:
 
 
 def job_index_key(height: int, index: int) -> bytes:
-    return b"j" + height.to_bytes(8, "big") + index.to_bytes(4, "big")
+    """Counted down from the largest numbers, so that the newest job comes first."""
+    return b"j" + ((1 << 64) - 1 - height).to_bytes(8, "big") + ((1 << 32) - 1 - index).to_bytes(4, "big")

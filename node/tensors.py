@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
+
 from chain.errors import Invalid, Missing, TileworkError
 from chain.tensors import TensorInfo
 from chain.types import TensorRoot
@@ -12,6 +14,7 @@ from node.messages import MAX_BLOB_BYTES, BlobRequest, BlobRows
 from node.ports import Cpu
 from p2p.interface import Network, PeerId
 from p2p.wire import REQUESTS, RequestKind
+from vm.tensor.program import QUANTISED_MAX
 
 log = logging.getLogger("tilework.tensors")
 
@@ -78,3 +81,10 @@ class TensorExchange:
             )
         rows = await self._cpu.run(self._blobs.rows, request.root, request.first, request.count)
         return BlobRows(info, rows).to_bytes()
+
+
+def first_malformed_row(info: TensorInfo, data: bytes) -> int | None:
+    """The first row of an input tensor with an entry outside [-63, 63], or None."""
+    entries = np.frombuffer(data, np.int8).reshape(info.rows, info.columns)
+    rows = np.flatnonzero(((entries < -QUANTISED_MAX) | (entries > QUANTISED_MAX)).any(axis=1))
+    return int(rows[0]) if rows.size else None

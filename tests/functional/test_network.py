@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chain.kv import MemoryKV
+from chain.tensors import DType, TensorInfo
 from chain.types import NO_JOB, Grains
 from compute.spec.certificate import Certificate
 from node.chain import Chain
@@ -16,6 +17,9 @@ from tests.builders import key
 from tests.world import PAYER, canonical_blocks, four_nodes, network_spec, world
 from vm.jobs.record import Status, Verdict
 from vm.kinds.accounts import Transfer
+from vm.kinds.jobs import JobClaim, JobCommit
+from vm.tensor.program import Op
+from vm.tensor.trace import TraceRecord, result_path, trace_key, trace_root
 
 A = np.random.default_rng(1).integers(-63, 64, (40, 70))
 B = np.random.default_rng(2).integers(-63, 64, (70, 33))
@@ -64,6 +68,27 @@ async def test_a_wrong_product_is_shown_up_and_costs_the_bond(tmp_path, autojump
         assert (
             job.bond_grains // 4 - 10**6 < gained <= job.bond_grains // 4
         )  # escrow whole, a quarter of the bond, less fees
+
+
+async def test_claiming_inputs_out_of_range_is_shown_up_too(tmp_path, autojump_clock):
+    """A claim asserts range-checked inputs: a payer who plants a bad entry finds no honest taker, only careless ones."""
+    async with world(tmp_path) as net:
+        await four_nodes(net)
+        payer_node, careless = net.nodes["node-3"], key(5)
+        planted = A.copy()
+        planted[7, 3] = 64
+        identity = await net.open_job(payer_node, planted, B, provider=careless.address)
+        job = await net.until_status(payer_node, identity, Status.OPEN)
+        await net.submit(payer_node, careless, JobClaim(identity, Grains(1)))
+        await net.until_status(payer_node, identity, Status.CLAIMED)
+        trace = trace_key(identity, careless.address)
+        product = (planted @ B).astype("<i4").tobytes()
+        root = payer_node.blobs.put(TensorInfo(40, 33, DType.INT32), product, trace)
+        records = [TraceRecord(0, Op.GEMM, TensorInfo(40, 33, DType.INT32), root)]
+        commit = JobCommit(identity, trace_root(trace, records), root, result_path(trace, records))
+        await net.submit(payer_node, careless, commit)
+        job = await net.until_status(payer_node, identity, Status.SETTLED, Status.VOID, Status.SLASHED)
+        assert Status(job.status) is Status.SLASHED
 
 
 async def test_a_block_is_won_by_a_jobs_own_product_and_bound_to_it(tmp_path, autojump_clock):
@@ -167,7 +192,7 @@ async def test_a_reorganised_node_equals_a_freshly_synced_one(tmp_path, autojump
         expected = dict(fresh_store.iterate(b""))
         for name, store in net.stores.items():
             held = dict(store.iterate(b""))
-            side_branch = {key_ for key_ in held if key_[:1] in (b"b", b"m", b"x")} - set(expected)
+            side_branch = {key_ for key_ in held if key_[:1] in (b"b", b"h", b"m", b"x")} - set(expected)
             assert {k: v for k, v in held.items() if k not in side_branch} == expected, name
 
 

@@ -1,7 +1,7 @@
 """Fraud proofs: a wrong result shown from the proof's own bytes.  Spec: [JOB-FRAUD].
 
 `judge` needs nothing but the proof, so every node, and anybody holding the block, reaches the same answer. The chain
-adds one thing: the facts a proof speaks of must be those of the job it names (vm/kinds/challenge.py).
+adds one thing: the facts a proof speaks of must be those of the job it names (vm/kinds/audits.py).
 """
 
 from __future__ import annotations
@@ -148,4 +148,20 @@ def element_proof(
     """The proof that one element is wrong; `rows` open A, B transposed and the result."""
     return FraudProof(
         job, program, tuple(input_roots), provider, result_root, Fault.ELEMENT, len(input_roots), column, rows
+    )
+
+
+def malformed_proof(
+    job: JobId,
+    program: Program,
+    input_roots: Sequence[TensorRoot],
+    provider: Address,
+    result_root: TensorRoot,
+    *,
+    tensor: int,
+    opening: Opening,
+) -> FraudProof:
+    """The proof that a row of tensor number `tensor` is malformed."""
+    return FraudProof(
+        job, program, tuple(input_roots), provider, result_root, Fault.MALFORMED, tensor, 0, (opening,)
     )
