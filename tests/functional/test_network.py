@@ -71,7 +71,7 @@ async def test_a_wrong_product_is_shown_up_and_costs_the_bond(tmp_path, autojump
 
 
 async def test_claiming_inputs_out_of_range_is_shown_up_too(tmp_path, autojump_clock):
-    """A claim asserts range-checked inputs: a payer who plants a bad entry finds no honest taker, only careless ones."""
+    """A claim asserts range-checked inputs: a planted bad entry finds only a careless taker, who pays for it."""
     async with world(tmp_path) as net:
         await four_nodes(net)
         payer_node, careless = net.nodes["node-3"], key(5)
