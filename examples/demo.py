@@ -25,8 +25,10 @@ from typing import Any
 from story import Story, sentences, settlement_rows
 
 from chain.errors import TileworkError
+from node.cli.amounts import tile
+from node.cli.context import DEVNET_VARIABLE
 from node.devnet import launch, processes, record
-from node.devnet.table import tile
+from node.devnet.environment import process_environment
 from node.rpc.client import RpcClient
 
 DIGITS = Path(__file__).resolve().parent / "digits"
@@ -36,7 +38,7 @@ LIMIT_S = 175
 """The demo promises less than three minutes; past this something is wrong, and it says what it was waiting for."""
 POLL_S = 0.4
 CHEAT = "corrupt-result"
-MATRICES = {"digits": ("A.npy", "B.npy", "0.005"), "strips": ("strips-A.npy", "strips-B.npy", "0.1")}
+MATRICES = {"digits": ("A.npy", "B.npy", "0.005tile"), "strips": ("strips-A.npy", "strips-B.npy", "0.1tile")}
 """Two products: their files, and the most TILE that anybody pays for them."""
 
 
@@ -52,7 +54,7 @@ class Job:
     id: str
     wanted: str
     form: dict[str, Any] = field(default_factory=dict)
-    told: int = 0
+    told: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def status(self) -> str:
@@ -76,7 +78,9 @@ class Demo:
 
     def run(self) -> None:
         """The whole story.  Raises: DemoFailed, TileworkError."""
-        self.story.heading(f"1. A network of {NODES} nodes: processes with a directory, a key and a database each")
+        self.story.heading(
+            f"1. A network of {NODES} nodes: processes with a directory, a key and a database each"
+        )
         with self._timed("network_start_s"):
             self._start_network()
         self.story.heading("2. Alice pays for two products of real matrices")
@@ -89,7 +93,7 @@ class Demo:
             self.story.heading(f"3. Meanwhile a fifth node joins, and cheats Bob (--fault {CHEAT})")
             with self._timed("cheat_s"):
                 cheater = self._start_cheater()
-                self._submit("cheated", "digits", payer="bob", wanted="SLASHED", provider=cheater)
+                self._submit("cheated", "digits", payer="bob", wanted="SLASHED", provider=cheater.name)
                 self._wait_for("SLASHED", "cheated")
                 self._show_fraud_proof(self.jobs["cheated"])
             self.story.heading("4. Back to Alice: the committees reveal, the jobs settle")
@@ -108,9 +112,9 @@ class Demo:
         self.names = {person.address: person.name for person in people}
         self.client = RpcClient(self.devnet.nodes[0].rpc)
 
-    def _start_cheater(self) -> str:
-        """Start the fifth node, wait until it has caught up, compare state roots; returns its operator's address."""
-        entry = launch.prepare_spare(self.devnet, self.directory, roles="provide")
+    def _start_cheater(self) -> record.NodeEntry:
+        """Start the fifth node, wait until it has caught up, and compare state roots."""
+        entry = launch.prepare_spare(self.devnet, self.directory.resolve(), roles="provide")
         join = [node.multiaddr for node in self.devnet.nodes]
         self.story.command(f"tilework node run --fault {CHEAT} --join {join[0][:40]}… …")
         started_s = time.monotonic()
@@ -128,7 +132,7 @@ class Demo:
             f"{entry.name} has fetched and checked {goal} blocks {taken_s:.1f} s after its start, "
             f"and agrees on the state root {root[:16]}"
         )
-        return entry.address
+        return entry
 
     def _show_fraud_proof(self, job: Job) -> None:
         self._show_money(job)
@@ -144,12 +148,14 @@ class Demo:
             tickets = self._tickets(job)
             self.numbers[f"{label}_tickets"] = tickets
             self.story.say(
-                f"{label}: its own multiplications drew {tickets:,} lottery tickets and won "
-                f"{job.form['bound_blocks']} blocks"
+                f"{label:8} the multiplications that made the product drew {tickets:,} lottery tickets"
+                f"{_bound(job.form['bound_blocks'])}"
             )
             self._tilework("job", "result", job.id, "--out", str(result), quiet=True)
         self._python("evaluate.py", self.work, self.work / "digits-C.npy")
-        self._python("compare.py", *(self.work / name for name in MATRICES["strips"][:2]), self.work / "strips-C.npy")
+        self._python(
+            "compare.py", *(self.work / name for name in MATRICES["strips"][:2]), self.work / "strips-C.npy"
+        )
 
     def _check_agreement(self) -> None:
         assert self.fifth is not None
@@ -169,9 +175,8 @@ class Demo:
 
     def _submit(self, label: str, matrices: str, *, payer: str, wanted: str, provider: str = "") -> None:
         a, b, most = MATRICES[matrices]
-        key = next(account.key_file for account in self.devnet.accounts if account.name == payer)
         command = ["job", "submit", "--a", str(self.work / a), "--b", str(self.work / b), "--max-price", most]
-        command += ["--key", key, *(["--provider", provider] if provider else [])]
+        command += ["--key", payer, *(["--provider", provider] if provider else [])]
         identity = json.loads(self._tilework(*command, "--json", quiet=True))["id"]
         self.jobs[label] = Job(label, identity, wanted)
 
@@ -205,7 +210,6 @@ class Demo:
             return  # its transaction still waits for a block
         for text in sentences(job.form, job.told, self.names):
             self.story.say(f"{job.label:8} {text}")
-        job.told = len(job.form["timeline"])
         if job.form["terminal"]:
             blocks = job.form["closed_height"] - job.form["opened_height"]
             self.numbers[f"{job.label}_blocks"] = blocks
@@ -218,8 +222,8 @@ class Demo:
 
     def _show_money(self, job: Job) -> None:
         rows, total = settlement_rows(job.form, self.names)
-        shown = ", ".join(f"{what} {tile(grains)}" for what, grains in rows if grains)
-        self.story.say(f"{job.label}: of {tile(total)} locked: {shown}")
+        shown = " + ".join(f"{what} {tile(grains).removesuffix(' TILE')}" for what, grains in rows if grains)
+        self.story.say(f"{job.label:8} {tile(total)} locked = {shown}")
         if sum(grains for _, grains in rows) != total:
             raise DemoFailed(f"the money of job {job.label} does not add up: {rows} of {total} grains")
 
@@ -227,7 +231,9 @@ class Demo:
         """Every grain ever minted is in an account, locked, waiting, or burned.  Raises: DemoFailed."""
         while True:
             before = self._status(self.client)
-            held = sum(self.client.call("account_get", address=address)["balance_grains"] for address in self.names)
+            held = sum(
+                self.client.call("account_get", address=address)["balance_grains"] for address in self.names
+            )
             if self._status(self.client)["head"] == before["head"]:
                 break
         supply = dict(before["supply"])
@@ -276,7 +282,10 @@ class Demo:
         self._run([sys.executable, str(DIGITS / script), *map(str, paths)], quiet=False)
 
     def _run(self, command: Sequence[str], quiet: bool) -> str:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        environment = {**process_environment(), DEVNET_VARIABLE: str(self.directory)}
+        done = subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
         if done.returncode or not quiet:
             self.story.quote(done.stdout)
         if done.returncode:
@@ -290,20 +299,29 @@ class Demo:
         self.numbers[name] = round(time.monotonic() - started_s, 2)
 
 
+def _bound(blocks: int) -> str:
+    """How many of a product's tickets won a block; usually none, since a small product draws few."""
+    return f", and won {blocks} block{'s'[: blocks != 1]}" if blocks else ""
+
+
 def _shortened(arguments: Sequence[str]) -> list[str]:
     """Long ids and addresses as people read them."""
     return [f"{text[:14]}…" if len(text) > 40 and "/" not in text else text for text in arguments]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dir", type=Path, default=DIRECTORY, help=f"where the network lives (default {DIRECTORY})")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--dir", type=Path, default=DIRECTORY, help=f"where the network lives (default {DIRECTORY})"
+    )
     parser.add_argument("--block-time", type=float, default=2.0, help="seconds per block (default 2)")
     parser.add_argument("--keep", action="store_true", help="leave the network running at the end")
     parser.add_argument("--json", type=Path, help="write what was measured to this file")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    demo = Demo(options.dir.resolve(), options.block_time)
+    demo = Demo(options.dir, options.block_time)
     raise SystemExit(tell(demo, keep=options.keep, report=options.json))
 
 
@@ -326,8 +344,13 @@ def tell(demo: Demo, *, keep: bool, report: Path | None) -> int:
     demo.numbers["total_s"] = round(total_s, 2)
     if report is not None:
         report.write_text(json.dumps(demo.numbers, indent=2) + "\n", encoding="utf-8")
-    parts = ", ".join(f"{name.removesuffix('_s').replace('_', ' ')} {value} s" for name, value in demo.numbers.items() if name.endswith("_s"))
-    print(f"\nDone in {total_s:.0f} s ({parts}).")
+    spans = {
+        name: demo.numbers[name] for name in ("network_start_s", "paid_jobs_s", "cheat_s", "late_joiner_s")
+    }
+    parts = ", ".join(
+        f"{name.removesuffix('_s').replace('_', ' ')} {value:.0f} s" for name, value in spans.items()
+    )
+    print(f"\nDone in {total_s:.0f} s: {parts}.")
     return 0
 
 

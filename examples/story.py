@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from node.devnet.table import tile
+from node.cli.amounts import tile
 
 Json = dict[str, Any]
 Names = Mapping[str, str]
@@ -49,9 +49,13 @@ class Story:
         print(f"{_CLEAR_LINE if self._live else ''}{line}", flush=True)
 
 
-def sentences(job: Json, told: int, names: Names) -> Iterator[str]:
-    """What a job's timeline tells from entry number `told` on; events that need no sentence are passed over."""
-    entries = job["timeline"][told:]
+def sentences(job: Json, told: list[Json], names: Names) -> Iterator[str]:
+    """What a job's timeline tells beyond the entries in `told`, which takes up the new ones.
+
+    A reorganisation may replace entries: what is new is told again. Events that need no sentence are passed over.
+    """
+    entries = [entry for entry in job["timeline"] if entry not in told]
+    told += entries
     for height, group in groupby(entries, key=lambda entry: entry["height"]):
         parts = list(_merged(list(group), job, names))
         if parts:
@@ -63,7 +67,9 @@ def _merged(entries: list[Json], job: Json, names: Names) -> Iterator[str]:
     revealed: dict[str, list[str]] = {}
     for entry in entries:
         if entry["event"] == "Attested" and entry["phase"] == "REVEAL":
-            revealed.setdefault(entry["verdict"].lower(), []).append(names.get(entry["member"], entry["member"]))
+            revealed.setdefault(entry["verdict"].lower(), []).append(
+                names.get(entry["member"], entry["member"])
+            )
         elif text := _sentence(entry, job, names):
             yield text
     for verdict, members in revealed.items():
@@ -84,7 +90,9 @@ def _sentence(entry: Json, job: Json, names: Names) -> str:
         case "BlockBound":
             return "this block was won by the job's own multiplications"
         case "CommitteeDrawn":
-            return "committee drawn: " + ", ".join(names.get(seat["member"], seat["member"]) for seat in job["seats"])
+            return "committee drawn: " + ", ".join(
+                names.get(seat["member"], seat["member"]) for seat in job["seats"]
+            )
         case "ChallengeUpheld":
             return f"{name('prover')} proves the result wrong, and every node has re-run the proof"
         case "JobSettled":
@@ -100,18 +108,20 @@ def settlement_rows(job: Json, names: Names) -> tuple[list[tuple[str, int]], int
     payer, provider = (names.get(job[role], job[role]) for role in ("payer", "provider"))
     if end["event"] == "JobSettled":
         rows = [
-            (f"{provider} for the product", end["paid_grains"] + end["bonus_grains"]),
-            ("committee for checking", end["committee_grains"]),
+            (provider, end["paid_grains"] + end["bonus_grains"]),
+            ("committee", end["committee_grains"]),
             ("treasury", end["treasury_grains"]),
             ("stakers", end["stakers_grains"]),
             ("burned", end["burned_grains"]),
             (f"back to {payer}", end["refund_grains"]),
         ]
         return rows, job["escrow_grains"]
-    prover = next(names.get(e["prover"], e["prover"]) for e in job["timeline"] if e["event"] == "ChallengeUpheld")
+    prover = next(
+        names.get(e["prover"], e["prover"]) for e in job["timeline"] if e["event"] == "ChallengeUpheld"
+    )
     rows = [
-        (f"back to {payer}, with a quarter of the bond", end["payer_grains"]),
-        (f"{prover} for the proof", end["prover_grains"]),
+        (f"back to {payer}", end["payer_grains"]),
+        (f"{prover} (proof)", end["prover_grains"]),
         ("burned", end["burned_grains"] + job["attest_fees_grains"]),
     ]
     return rows, job["escrow_grains"] + job["bond_grains"]

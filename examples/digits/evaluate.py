@@ -11,7 +11,9 @@ from layer import load
 
 def main() -> None:
     if len(sys.argv) != 3:
-        raise SystemExit("usage: evaluate.py OUT C.npy   (the directory of train.py, and the result of the job)")
+        raise SystemExit(
+            "usage: evaluate.py OUT C.npy   (the directory of train.py, and the result of the job)"
+        )
     directory = Path(sys.argv[1])
     a, b, c = np.load(directory / "A.npy"), np.load(directory / "B.npy"), np.load(sys.argv[2])
     exact = np.array_equal(c, a.astype(np.int64) @ b.astype(np.int64))

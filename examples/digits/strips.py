@@ -1,8 +1,8 @@
 """A larger product from the same images, 2048 x 2048 x 2048: python examples/digits/strips.py OUT.
 
-A strip is 32 images in a row, 32 * 64 = 2048 pixels. A holds the strips that start at image 0, 1, 2, ..., B (one strip
-per column) those that start half-way through the set, with grey as zero; the product says how much each strip of the one
-resembles each of the other. 17 billion operations, and every entry comes from a real image.
+A strip is 32 images in a row, 32 * 64 = 2048 pixels. A holds the strips that start at image 0, 1, 2, ...; B, one strip
+per column, those that start half-way through the set, with grey as zero. The product says how much each strip of the
+one resembles each of the other: 17 billion operations, and every entry comes from a real image.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def strips(images: np.ndarray, first: int) -> np.ndarray:
-    """int8[STRIPS, IMAGES_PER_STRIP * 64]: row i is the strip that starts at image first + i, going round at the end."""
+    """int8[STRIPS, IMAGES_PER_STRIP * 64]: row i is the strip that starts at image first + i, round and round."""
     starts = first + np.arange(STRIPS)[:, None]
     members = (starts + np.arange(IMAGES_PER_STRIP)[None, :]) % len(images)
     return images[members].reshape(STRIPS, -1).astype(np.int8)

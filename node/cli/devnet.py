@@ -26,10 +26,16 @@ def devnet() -> None:
 
 
 @devnet.command()
-@click.option("-n", "--nodes", type=int, default=4, show_default=True, help="Node processes; all validate and provide.")
+@click.option(
+    "-n", "--nodes", type=int, default=4, show_default=True, help="Node processes; all validate and provide."
+)
 @click.option("--miners", type=int, default=2, show_default=True, help="How many of them mine.")
-@click.option("--accounts", type=int, default=3, show_default=True, help="Funded user accounts: alice, bob, carol, …")
-@click.option("--block-time", "block_time_s", type=float, default=2.0, show_default=True, help="Seconds per block.")
+@click.option(
+    "--accounts", type=int, default=3, show_default=True, help="Funded user accounts: alice, bob, carol, …"
+)
+@click.option(
+    "--block-time", "block_time_s", type=float, default=2.0, show_default=True, help="Seconds per block."
+)
 @click.option("--detach", is_flag=True, help="Return once all nodes answer; `devnet down` stops them.")
 @click.option("--reset", is_flag=True, help="Throw away a stopped network in the same directory first.")
 @_DIRECTORY
@@ -61,8 +67,8 @@ def up(
     click.echo(overview(network.devnet, Path.cwd()))
     click.echo("")
     if detach:
-        network.start_all(lambda text: click.echo(text, err=True))
-        click.echo(f"Running. Try `tilework status`; stop it with `tilework devnet down --dir {directory}`.")
+        network.start_all()
+        click.echo(f"All {nodes} nodes answer. Stop them with `tilework devnet down{_named(directory)}`.")
         return
     _run_in_foreground(network)
 
@@ -83,6 +89,12 @@ def down(directory: Path) -> None:
         click.echo(f"Had to kill {', '.join(killed)}: see the log.", err=True)
 
 
+def _named(directory: Path) -> str:
+    from node.devnet.record import DEFAULT_DIRECTORY
+
+    return "" if directory == Path(DEFAULT_DIRECTORY) else f" --dir {directory}"
+
+
 def _run_in_foreground(network: Running) -> None:
     import signal
 
@@ -90,8 +102,8 @@ def _run_in_foreground(network: Running) -> None:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     try:
-        network.start_all(lambda text: click.echo(text, err=True))
-        click.echo("Running; Ctrl-C stops all nodes.")
+        network.start_all()
+        click.echo("All nodes answer. Try `tilework status` in another terminal; Ctrl-C stops the network.")
         follow(network, click.echo)
     except KeyboardInterrupt:
         click.echo("Stopping …", err=True)

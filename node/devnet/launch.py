@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +23,7 @@ from node.devnet.ports import FIRST_P2P_PORT, FIRST_RPC_PORT, HOST, free_ports
 from node.devnet.processes import START_TIMEOUT_S, is_running, node_command, start, stop, wait_ready
 from node.devnet.rate import measure_mining
 from node.devnet.record import AccountEntry, Devnet, NodeEntry
-from node.keyfile import write_key
+from node.keyfile import read_key, write_key
 from node.ports import SystemRng, WallClock
 from p2p.keys import NodeSeed
 
@@ -105,7 +103,7 @@ class Running:
     devnet: Devnet
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start_all(self, say: Callable[[str], None]) -> None:
+    def start_all(self) -> None:
         """Start every node, each joining those before it, and wait for all; on failure everything is stopped again.
 
         Raises: LocalFault DEVNET_NODE_DIED or DEVNET_NODE_SILENT.
@@ -116,7 +114,6 @@ class Running:
                 self._start(node, join=[earlier.multiaddr for earlier in self.devnet.nodes[:index]])
             for node in self.devnet.nodes:
                 wait_ready(node, self.processes[node.name], deadline_s)
-                say(f"{node.name} answers")
         except BaseException:
             self.stop_all()
             raise
@@ -150,8 +147,8 @@ def prepare_spare(devnet: Devnet, directory: Path, roles: str) -> NodeEntry:
     shutil.copy(directory / "genesis.json", data_dir)
     shutil.copy(spare.key_file, data_dir / "key.json")
     (rpc_port,), (p2p_port,) = free_ports(FIRST_RPC_PORT, 1), free_ports(FIRST_P2P_PORT, 1)
-    seed = bytes.fromhex(json.loads(Path(spare.key_file).read_text(encoding="utf-8"))["seed"])
-    return _entry(directory, spare.name, spare.address, SigningKey(seed), roles, (rpc_port, p2p_port))
+    key = read_key(Path(spare.key_file))
+    return _entry(directory, spare.name, spare.address, key, roles, (rpc_port, p2p_port))
 
 
 def require_empty(directory: Path) -> None:

@@ -44,7 +44,9 @@ def check_request(nodes: int, miners: int, accounts: int, block_time_ms: int) ->
     if not 1 <= nodes <= MOST_NODES:
         raise Policy("DEVNET_NODES", found=nodes, allowed=f"1..{MOST_NODES}")
     if not 1 <= miners <= nodes:
-        raise Policy("DEVNET_MINERS", found=miners, allowed=f"1..{nodes}", hint="Without a miner no block is made.")
+        raise Policy(
+            "DEVNET_MINERS", found=miners, allowed=f"1..{nodes}", hint="Without a miner no block is made."
+        )
     if not 0 <= accounts <= MOST_ACCOUNTS:
         raise Policy("DEVNET_ACCOUNTS", found=accounts, allowed=f"0..{MOST_ACCOUNTS}")
     if block_time_ms not in BLOCK_TIME_MS:

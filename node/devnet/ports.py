@@ -10,7 +10,7 @@ HOST = "127.0.0.1"
 FIRST_RPC_PORT = 8645
 FIRST_P2P_PORT = 9645
 """Both lie below the range from which systems choose ports of outgoing connections."""
-_SEARCHED = 900
+SEARCHED = 900
 
 
 def free_ports(first: int, count: int) -> list[int]:
@@ -19,14 +19,14 @@ def free_ports(first: int, count: int) -> list[int]:
     Raises: LocalFault DEVNET_PORTS.
     """
     found: list[int] = []
-    for port in range(first, first + _SEARCHED):
+    for port in range(first, first + SEARCHED):
         if is_free(port):
             found.append(port)
         if len(found) == count:
             return found
     raise LocalFault(
         "DEVNET_PORTS",
-        found=f"{len(found)} free ports in {first}..{first + _SEARCHED - 1}",
+        found=f"{len(found)} free ports in {first}..{first + SEARCHED - 1}",
         allowed=f"{count} free ports on {HOST}",
         hint="Stop other local networks: `tilework devnet down --dir DIR`.",
     )
@@ -35,11 +35,10 @@ def free_ports(first: int, count: int) -> list[int]:
 def is_free(port: int) -> bool:
     """Whether a server could listen at this port now."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: past connections do not count
+        # as servers do: connections of the past do not count
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError:
             return False
     return True
-
-

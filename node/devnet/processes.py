@@ -1,4 +1,4 @@
-"""Node processes: start, wait until they answer, stop.  Every process is recognised by its command line, not by its pid.
+"""Node processes: start, wait until they answer, stop.  A process is recognised by its command line, not by its pid.
 
 A pid may belong to somebody else by the time a network is stopped, so nothing is signalled whose command line does not
 hold the node's own data directory.
@@ -83,7 +83,9 @@ def is_running(node: NodeEntry) -> bool:
     return os.fsencode(node.data_dir) in arguments  # a zombie has no arguments
 
 
-def stop(nodes: Sequence[NodeEntry], reap: Callable[[], None] = lambda: None) -> list[str]:
+def stop(
+    nodes: Sequence[NodeEntry], *, reap: Callable[[], None] = lambda: None, timeout_s: float = STOP_TIMEOUT_S
+) -> list[str]:
     """Ask all nodes to stop, wait, and kill what is left; returns the names of those that had to be killed.
 
     `reap` is called while waiting: the parent of the processes collects their exit there.
@@ -91,7 +93,7 @@ def stop(nodes: Sequence[NodeEntry], reap: Callable[[], None] = lambda: None) ->
     running = [node for node in nodes if is_running(node)]
     for node in running:
         _signal(node, signal.SIGTERM)
-    deadline_s = time.monotonic() + STOP_TIMEOUT_S
+    deadline_s = time.monotonic() + timeout_s
     while (left := _left(running, reap)) and time.monotonic() < deadline_s:
         time.sleep(_POLL_S)
     for node in left:
@@ -128,4 +130,6 @@ def _signal(node: NodeEntry, number: signal.Signals) -> None:
 
 
 def _failed(code: str, found: str, node: NodeEntry) -> LocalFault:
-    return LocalFault(code, found=f"{found}; its last words:\n{log_tail(Path(node.log))}", hint=f"Whole log: {node.log}")
+    return LocalFault(
+        code, found=f"{found}; its last words:\n{log_tail(Path(node.log))}", hint=f"Whole log: {node.log}"
+    )

@@ -31,7 +31,11 @@ def measure_mining(miners: int, profile_id: int, duration_ms: int) -> int:
         processes = [
             stack.enter_context(
                 subprocess.Popen(
-                    command, env=process_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                    command,
+                    env=process_environment(),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
                 )
             )
             for _ in range(miners)

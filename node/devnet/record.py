@@ -1,10 +1,10 @@
 """devnet.json: what a local network consists of, for the tools that talk to it and for the one that stops it.
 
-    DIR/devnet.json     this record
-    DIR/genesis.json    the chain spec; every node has a copy of its own
-    DIR/keys/           key files of the funded accounts
-    DIR/node-0/         data directory of a node, with its key file and its copy of the genesis file
-    DIR/node-0.log      what the node wrote to stdout and stderr
+DIR/devnet.json     this record
+DIR/genesis.json    the chain spec; every node has a copy of its own
+DIR/keys/           key files of the funded accounts
+DIR/node-0/         data directory of a node, with its key file and its copy of the genesis file
+DIR/node-0.log      what the node wrote to stdout and stderr
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from genesis.spec import GRAINS_PER_TILE
+from node.cli.amounts import tile
 from node.devnet.rate import LEFT_FOR_MINING_PERCENT
 from node.devnet.record import Devnet
 
@@ -13,13 +13,6 @@ from node.devnet.record import Devnet
 def overview(devnet: Devnet, here: Path) -> str:
     """The whole screen; paths are shown relative to `here` where that is shorter."""
     return "\n".join(_lines(devnet, here))
-
-
-def tile(grains: int) -> str:
-    """An amount in TILE with as many decimals as it needs: 10,000 TILE, 0.035 TILE."""
-    whole, rest = divmod(abs(grains), GRAINS_PER_TILE)
-    decimals = f".{rest:09}".rstrip("0") if rest else ""
-    return f"{'-' if grains < 0 else ''}{whole:,}{decimals} TILE"
 
 
 def aligned(rows: Sequence[Sequence[str]], gap: str = "   ") -> list[str]:
@@ -47,7 +40,9 @@ def _lines(devnet: Devnet, here: Path) -> Iterator[str]:
     yield ""
     rows = [("Account", "balance", "address", "key file")]
     for account in (*devnet.accounts, devnet.spare):
-        rows.append((account.name, tile(account.balance_grains), account.address, _short(account.key_file, here)))
+        rows.append(
+            (account.name, tile(account.balance_grains), account.address, _short(account.key_file, here))
+        )
     yield from aligned(rows)
     yield f"{devnet.spare.name} is for a node that joins later. Keys here are plain text: never use them elsewhere."
 
