@@ -45,7 +45,8 @@ def test_cuda_passes_its_self_test_where_there_is_one() -> None:
 
 @pytest.mark.parametrize("edge", [16, 48, 512])
 def test_panel_edge_changes_nothing(edge: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compute.backends.cpu, "PANEL_EDGE", edge)
+    monkeypatch.setattr(compute.backends.cpu, "PANEL_ROWS", edge)
+    monkeypatch.setattr(compute.backends.cpu, "PANEL_COLUMNS", 32)
     reference = sample_attempt()
     attempt = cpu_attempt(TEST, random_matrix(75, 190, 1), random_matrix(96, 190, 2), reference.mu.binding)
     assert np.array_equal(attempt.product, reference.product)
