@@ -25,7 +25,7 @@ from typing import Any
 from story import Story, sentences, settlement_rows
 
 from chain.errors import TileworkError
-from node.cli.amounts import tile
+from node.amounts import tile
 from node.cli.context import DEVNET_VARIABLE
 from node.devnet import launch, processes, record
 from node.devnet.environment import process_environment

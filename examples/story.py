@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from node.cli.amounts import tile
+from node.amounts import tile
 
 Json = dict[str, Any]
 Names = Mapping[str, str]

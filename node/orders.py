@@ -19,6 +19,7 @@ from chain.tensors import DType, TensorInfo, row_root
 from chain.types import Address, Grains, JobId, TensorRoot
 from compute.spec.arrays import Int8Array, Int32Array
 from genesis.spec import ChainSpec, JobRules
+from node.amounts import tile
 from node.rpc.client import RpcClient
 from vm.jobs import money
 from vm.kinds.jobs import JobOpen
@@ -61,7 +62,7 @@ def quote(
         per_gmac_grains = min(U63_MAX, money.affordable_price_per_gmac(rules, shape, max_price_grains))
     parts = money.escrow(rules, shape, per_gmac_grains)
     if sum(parts) > max_price_grains:
-        raise _too_cheap(max_price_grains, sum(parts), f"at {per_gmac_grains} grains per GMAC")
+        raise _too_cheap(max_price_grains, sum(parts), f"at {tile(per_gmac_grains)} per GMAC")
     return Quote(shape, per_gmac_grains, *parts)
 
 
@@ -152,7 +153,7 @@ def fetch_result(client: RpcClient, spec: ChainSpec, job: dict[str, Any], progre
 def _too_cheap(found: int, needed: int, why: str) -> Policy:
     return Policy(
         "PRICE",
-        found=f"at most {found} grains",
-        allowed=f"at least {needed} ({why})",
+        found=f"at most {tile(found)}",
+        allowed=f"at least {tile(needed)} ({why})",
         hint="Raise --max-price.",
     )

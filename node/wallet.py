@@ -12,6 +12,7 @@ from chain.errors import Policy
 from chain.keys import SigningKey
 from chain.types import Grains, Height
 from genesis.spec import ChainSpec
+from node.amounts import tile
 from vm.envelope import TRANSACTION_VERSION, Transaction
 from vm.fees import fee
 from vm.registry import kind_named
@@ -70,10 +71,11 @@ def require_funds(situation: Situation, transaction: Transaction, amount_grains:
     Raises: Policy BALANCE.
     """
     needed = amount_grains + transaction.max_fee_grains
+    fee_limit = tile(transaction.max_fee_grains)
     if situation.balance_grains < needed:
         raise Policy(
             "BALANCE",
-            found=f"{situation.balance_grains} grains in the account",
-            allowed=f"at least {needed} ({what} {amount_grains}, fee up to {transaction.max_fee_grains})",
+            found=f"{tile(situation.balance_grains)} in the account",
+            allowed=f"at least {tile(needed)} ({what} {tile(amount_grains)}, fee up to {fee_limit})",
             hint="Lower the amount, or pay from another account with --key.",
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from node.cli.amounts import tile
+from node.amounts import tile
 from node.cli.context import address_named, connect, json_option, keys_option, rpc_option, show
 
 

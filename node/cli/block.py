@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from node.cli.amounts import scaled
+from node.amounts import scaled, tile
 from node.cli.context import connect, json_option, rpc_option, show
 from node.cli.errors import REFUSED, CommandFailed
 
@@ -92,8 +92,14 @@ def _tell(form: dict[str, Any]) -> None:
         code = transaction.get("receipt", {}).get("code")
         click.echo(f"  {transaction['kind']:<15} {transaction['id'][:16]} {code or ''}".rstrip())
     for event in form["events"]:
-        values = " ".join(f"{name}={value}" for name, value in event.items() if name != "event")
+        values = " ".join(_shown(name, value) for name, value in event.items() if name != "event")
         click.echo(f"  ({event['event']} {values})")
+
+
+def _shown(name: str, value: Any) -> str:
+    if name.endswith("_grains"):
+        return f"{name.removesuffix('_grains')}={tile(value)}"
+    return f"{name}={value}"
 
 
 def _read(file: Path) -> bytes:

@@ -60,6 +60,8 @@ def connect(url: str | None, *, timeout_s: float = 120) -> RpcClient:
     """A client of the chosen node.  Raises: Policy RPC_URL."""
     from node.rpc.client import RpcClient
 
+    if url is None:
+        url = click.get_current_context().find_root().params.get("url")
     devnet = local_devnet() if url is None else None
     return RpcClient(url or (devnet.nodes[0].rpc if devnet is not None else DEFAULT_URL), timeout_s=timeout_s)
 

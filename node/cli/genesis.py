@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.amounts import parse_amount, tile
+from node.amounts import parse_amount, tile
 from node.cli.context import json_option, show
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _summary(spec: ChainSpec) -> dict[str, Any]:
 
 
 def _tell(summary: dict[str, Any]) -> None:
-    from node.cli.amounts import scaled
+    from node.amounts import scaled
 
     block_time = f"{summary['block_time_ms'] // 1000}.{summary['block_time_ms'] % 1000:03}".rstrip(
         "0"

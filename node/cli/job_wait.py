@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from chain.errors import Missing
-from node.cli.amounts import tile
+from node.amounts import tile
 from node.cli.errors import unfulfilled
 
 if TYPE_CHECKING:

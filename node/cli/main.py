@@ -75,7 +75,10 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     callback=_show_version,
     help="Show the release.",
 )
-def cli() -> None:
+@click.option(
+    "--rpc", "url", metavar="URL", help="Node to talk to; every command that needs one takes it too."
+)
+def cli(url: str | None) -> None:
     """A blockchain whose proof of work is integer matrix products that somebody asked for.
 
     \b
@@ -88,6 +91,7 @@ def cli() -> None:
 
     Every command has --help; every reading command has --json. Amounts are grains (1500) or TILE (1.5tile).
     """
+    del url  # read by node.cli.context.connect, where the command itself names no node
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from node.cli.amounts import scaled, span, tile
+from node.amounts import scaled, span, tile
 from node.cli.context import connect, json_option, rpc_option, show
 
 WATCH_S = 1
@@ -72,12 +72,12 @@ def screen(form: dict[str, Any], info: dict[str, Any], now_ms: int) -> list[str]
         f"head       height {form['height']}, {form['head']}, {span(age_s)} old",
         f"state      {form['state_root']}",
         f"genesis    {form['genesis']}",
-        f"finality   justified {form['justified'] or 'none'}, final {form['final'] or 'none'} (not built yet)",
+        f"finality   justified {form['justified'] or 'none'}, final {form['final'] or 'none'} (no votes yet)",
         f"network    {form['peers']} peers, {form['mempool']} transactions waiting",
         f"work       {rate} here; a block takes {effort}; settled jobs: {scaled(form['settled_macs'], 'MAC')}",
         f"money      minted {tile(supply['minted_grains'])}, burned {tile(supply['burned_grains'])},"
         f" locked {tile(supply['locked_grains'])}; base fee {form['base_fee_grains']} grains",
-        f"node       {info['address']} ({', '.join(info['roles']) or 'follows only'}; backend {info['backend']})",
+        f"node       {info['address']}, {info['backend'] or 'no worker yet'}: {', '.join(info['roles']) or 'follows only'}",
         *(f"join       {address}" for address in info["listen"]),
     ]
 

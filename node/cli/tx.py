@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from node.cli.amounts import AMOUNT, tile
+from node.amounts import tile
+from node.cli.amounts import AMOUNT
 from node.cli.context import address_named, connect, json_option, key_option, rpc_option, show, signing_key
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from node.cli.amounts import tile
+from node.amounts import tile
 from node.devnet.rate import LEFT_FOR_MINING_PERCENT
 from node.devnet.record import Devnet
 

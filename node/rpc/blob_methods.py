@@ -6,6 +6,7 @@ import base64
 import binascii
 from functools import partial
 
+import numpy as np
 import trio
 
 from chain.errors import Missing, Policy
@@ -15,8 +16,7 @@ from node.rpc.backend import ChainView, NodeBackend
 from node.rpc.forms import Json
 from node.rpc.job_methods import load
 from node.rpc.registry import Cost, Field, Form, Parameter, method
-from vm.jobs.challenge import is_well_formed
-from vm.tensor.program import MAX_DEPTH, MAX_ROWS, resolve
+from vm.tensor.program import MAX_DEPTH, MAX_ROWS, QUANTISED_MAX, resolve
 from vm.tensor.trace import trace_key
 
 MAX_PUT_BYTES = 64 << 20
@@ -114,13 +114,13 @@ def _store(node: NodeBackend, info: TensorInfo, text: str) -> TensorRoot:
 
 def _check_entries(info: TensorInfo, data: bytes) -> None:
     """Refuse a matrix nobody could claim: providers range-check before they lock a bond."""
-    size = info.row_bytes
-    row_info = TensorInfo(1, info.columns, info.dtype)
-    for row in range(info.rows):
-        if not is_well_formed(row_info, data[row * size : (row + 1) * size]):
-            raise Policy(
-                "BLOB_RANGE", found=f"an entry out of range in row {row}", allowed="entries in [-63, 63]"
-            )
+    entries = np.frombuffer(data, np.int8)
+    wrong = np.flatnonzero((entries > QUANTISED_MAX) | (entries < -QUANTISED_MAX))
+    if len(wrong):
+        row, column = divmod(int(wrong[0]), info.columns)
+        raise Policy(
+            "BLOB_RANGE", found=f"an entry out of range at row {row}, column {column}", allowed="[-63, 63]"
+        )
 
 
 def _rows_text(node: NodeBackend, root: TensorRoot, first: int, count: int) -> str:

@@ -67,7 +67,6 @@ class Roles:
     mine: bool = True
     provide: bool = True
     validate: bool = False
-    backend: str = "cpu"
     ask_per_gmac_grains: int = 5
 
 
@@ -83,6 +82,7 @@ class MemoryNode:
         self.address: Address = OPERATOR.address
         self.syncing = False
         self.macs_per_second = 12_345
+        self.backend = "cpu"
         self.elsewhere: dict[TensorRoot, bytes] = {}
         """Tensors that only peers hold."""
 
