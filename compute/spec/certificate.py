@@ -69,8 +69,3 @@ def build_certificate(
         path_a=path_of(commitment_a, index_a),
         path_b=path_of(commitment_b, index_b),
     )
-
-
-def max_certificate_bytes(profile: Profile) -> int:
-    """No certificate under `profile` is longer; a bound for readers of blocks."""
-    return 2 * (profile.block_bytes + MAX_PATH_LENGTH * _SIBLING_BYTES) + _FIXED_BYTES

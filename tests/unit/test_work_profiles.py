@@ -9,7 +9,7 @@ import pytest
 
 from chain.errors import Invalid
 from chain.types import NO_JOB, JobId
-from compute.spec.certificate import MAX_PATH_LENGTH, Certificate, max_certificate_bytes
+from compute.spec.certificate import MAX_BLOCK_BYTES, MAX_PATH_LENGTH
 from compute.spec.claim import NO_BINDING, Binding, Mu, check_mu, kappa_of
 from compute.spec.commit import leaf_count
 from compute.spec.padding import check_entries, pad, padded_mu, row_panels
@@ -36,7 +36,7 @@ def test_easiest_target_is_the_last_below_the_ticket_space(profile: Profile) -> 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
 def test_certificates_fit_their_bounds(profile: Profile) -> None:
     assert leaf_count(max(profile.max_m, profile.max_n), profile.max_k, profile) <= 1 << MAX_PATH_LENGTH
-    assert max_certificate_bytes(profile) <= Certificate.MAX_BYTES
+    assert profile.block_bytes <= MAX_BLOCK_BYTES
 
 
 @pytest.mark.parametrize(
