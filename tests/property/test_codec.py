@@ -15,13 +15,14 @@ from chain.errors import Invalid
 from tests.strategies import every_record, records
 
 RECORDS = pytest.mark.parametrize("record", every_record(), ids=lambda r: f"{r.__module__}.{r.__name__}")
-MUTATIONS_PER_VALUE = 40
+MUTATIONS_PER_VALUE = 30
 
 
 @RECORDS
 def test_round_trip(record: type[Record]) -> None:
     """A value decodes from its encoding, and encoding that gives the same bytes again."""
 
+    @settings(max_examples=settings.default.max_examples // 2)
     @given(records(record))
     def check(value: Record) -> None:
         data = value.to_bytes()
@@ -35,7 +36,7 @@ def test_round_trip(record: type[Record]) -> None:
 def test_every_other_encoding_is_refused(record: type[Record]) -> None:
     """Wider integers and headers, other types, other field counts, trailing or missing bytes: all Invalid."""
 
-    @settings(max_examples=10)
+    @settings(max_examples=settings.default.max_examples // 8)
     @given(records(record), st.randoms(use_true_random=False))
     def check(value: Record, random: Any) -> None:
         data = value.to_bytes()
@@ -51,7 +52,7 @@ def test_every_other_encoding_is_refused(record: type[Record]) -> None:
 def test_decoding_is_total(record: type[Record]) -> None:
     """Hostile bytes give a value or Invalid, never another error; a value only if the bytes are its encoding."""
 
-    @settings(max_examples=25)
+    @settings(max_examples=settings.default.max_examples // 3)
     @given(st.binary(max_size=64) | st.recursive(_ATOMS, _arrays, max_leaves=8).map(pack), st.data())
     def check(noise: bytes, data: st.DataObject) -> None:
         good = data.draw(records(record)).to_bytes()
