@@ -14,7 +14,7 @@ _UNREACHABLE_TARGET = 1
 def measure_rate(backend: Backend, profile: Profile, duration_ms: int) -> int:
     """MAC/s over at least `duration_ms` of idle attempts, after one that warms up."""
     engine = Engine(backend)
-    order = idle_order(profile, 0, b"", _UNREACHABLE_TARGET, bytes(32))
+    order = idle_order(profile, 0, b"", _UNREACHABLE_TARGET, bytes(32), backend.name)
     engine.mine(order, 0)
     started_ns = time.monotonic_ns()
     macs, attempts, elapsed_ns = 0, 0, 0

@@ -17,8 +17,15 @@ from compute.spec.claim import NO_BINDING, Binding, Mu, check_mu
 from compute.spec.padding import check_entries, padded_mu
 from compute.spec.profiles import PROFILES, Profile
 
-_IDLE_EDGE = {"test": 64, "dev": 512, "cpu": 1024, "gpu": 8192}
-"""Edge of the cubic products that a worker makes up when nobody has ordered one."""
+_IDLE_SHAPES = {
+    "test": (64, 64, 64),
+    "dev": (512, 512, 512),
+    "cpu": (768, 768, 768),
+    "gpu": (512, 512, 4096),
+}
+"""m, n, k of the products that a worker makes up when nobody has ordered one: 5 to 50 ms on one core."""
+_CUDA_IDLE_EDGES = {"test": 1024, "dev": 4096, "cpu": 4096, "gpu": 8192}
+"""The same on a GPU, which smaller products would leave waiting for its host."""
 _PREPARED_LIMIT = 2
 """One B for the running job and one for idle attempts; each costs five bytes per entry."""
 
@@ -82,7 +89,7 @@ class Engine:
 
         Raises:
             Missing: WORK_MATRIX if an operand was not loaded.
-            Invalid: WORK_PROFILE, WORK_SHAPE or WORK_BINDING.
+            Invalid: WORK_PROFILE, WORK_SHAPE or WORK_STEP.
             LocalFault: WORK_BACKEND if the backend's winner does not survive the replay.
         """
         profile = profile_of(order.profile_id)
@@ -150,16 +157,19 @@ def profile_of(profile_id: int) -> Profile:
     return PROFILES[profile_id]
 
 
-def idle_order(profile: Profile, template: int, sigma: bytes, target: int, seed: bytes) -> Mine:
-    """The standing order for a worker with nothing else to do: attempts of 5 to 20 ms on a CPU."""
-    edge = _IDLE_EDGE[profile.name]
+def idle_order(
+    profile: Profile, template: int, sigma: bytes, target: int, seed: bytes, backend: str = "cpu"
+) -> Mine:
+    """The standing order for a worker with nothing else to do; `backend` is the name that its `Ready` gave."""
+    edge = _CUDA_IDLE_EDGES[profile.name]
+    m, n, k = (edge, edge, edge) if backend == "cuda" else _IDLE_SHAPES[profile.name]
     return Mine(
         template=template,
         sigma=sigma,
         target=target,
         profile_id=profile.profile_id,
-        m=edge,
-        n=edge,
-        k=edge,
+        m=m,
+        n=n,
+        k=k,
         seed=seed,
     )

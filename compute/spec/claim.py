@@ -46,7 +46,7 @@ def check_mu(mu: Mu, profile: Profile) -> None:
     without a job.
 
     Raises:
-        Invalid: WORK_PROFILE, WORK_SHAPE or WORK_BINDING.
+        Invalid: WORK_PROFILE, WORK_SHAPE or WORK_STEP.
     """
     if mu.profile_id != profile.profile_id:
         raise Invalid("WORK_PROFILE", found=mu.profile_id, allowed=f"{profile.profile_id} ({profile.name})")
@@ -61,4 +61,4 @@ def check_mu(mu: Mu, profile: Profile) -> None:
                 "WORK_SHAPE", found=f"{name} = {size}", allowed=f"multiples of {unit} up to {maximum}"
             )
     if mu.binding.job == NO_JOB and mu.binding.step != 0:
-        raise Invalid("WORK_BINDING", found=f"step {mu.binding.step} of no job", allowed="step 0")
+        raise Invalid("WORK_STEP", found=f"step {mu.binding.step} of no job", allowed="step 0")

@@ -26,7 +26,7 @@ def verify_certificate(sigma: bytes, target: int, certificate: Certificate, prof
     sizes  e) path lengths  f) Merkle paths  g) entry ranges  h) replay of the cube.
 
     Raises:
-        Invalid: WORK_PROFILE, WORK_SHAPE, WORK_BINDING, WORK_TARGET_RANGE, WORK_INDEX, WORK_BLOCK_SIZE,
+        Invalid: WORK_PROFILE, WORK_SHAPE, WORK_STEP, WORK_TARGET_RANGE, WORK_INDEX, WORK_BLOCK_SIZE,
             WORK_PATH_LENGTH, WORK_PATH_A, WORK_PATH_B, WORK_RANGE or WORK_TARGET; permanent.
     """
     mu, cube = certificate.mu, certificate.cube

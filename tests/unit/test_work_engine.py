@@ -15,8 +15,8 @@ from compute.engine import Engine, idle_order, profile_of
 from compute.messages import Drop, Load, Mine, Panel
 from compute.spec.arrays import Int8Array
 from compute.spec.certificate import Certificate
-from compute.spec.claim import NO_BINDING, Binding, Mu
-from compute.spec.profiles import DEV, TEST, Profile
+from compute.spec.claim import NO_BINDING, Binding, Mu, check_mu
+from compute.spec.profiles import PROFILES, TEST, Profile
 from compute.spec.reference import reference_attempt
 from compute.spec.verify import verify_certificate
 from tests.work_samples import SIGMA, random_matrix
@@ -133,7 +133,7 @@ def test_panel_of_a_dropped_matrix(engine: Engine) -> None:
         ({"row_start": 51}, "WORK_SHAPE"),
         ({"b": A_ID, "a": B_ID, "row_count": 41, "row_start": 0}, "WORK_SHAPE"),
         ({"profile_id": 77}, "WORK_PROFILE"),
-        ({"job": JobId(bytes(32))}, "WORK_BINDING"),
+        ({"job": JobId(bytes(32))}, "WORK_STEP"),
     ],
     ids=str,
 )
@@ -188,9 +188,12 @@ def test_idle_order_of_an_impossible_shape_is_refused(engine: Engine) -> None:
 
 def test_idle_orders_fit_their_profiles() -> None:
     backend = CpuBackend()
-    for profile in (TEST, DEV):
+    for profile in PROFILES.values():
         order = idle_order(profile, 1, SIGMA, profile.max_target, bytes(32))
         assert Engine(backend).mine(order, 0).macs == order.m * order.n * order.k
+        on_gpu = idle_order(profile, 1, SIGMA, profile.max_target, bytes(32), "cuda")
+        assert on_gpu.m > order.m
+        check_mu(Mu(profile.profile_id, on_gpu.m, on_gpu.n, on_gpu.k, NO_BINDING), profile)
 
 
 def test_rate_is_positive_and_below_any_machine() -> None:

@@ -88,7 +88,7 @@ def test_kappa_binds_header_claim_and_job() -> None:
         ({"k": 0}, "WORK_SHAPE"),
         ({"k": 96}, "WORK_SHAPE"),
         ({"k": 1024 + 64}, "WORK_SHAPE"),
-        ({"binding": Binding(job=NO_JOB, step=1)}, "WORK_BINDING"),
+        ({"binding": Binding(job=NO_JOB, step=1)}, "WORK_STEP"),
     ],
     ids=str,
 )

@@ -77,7 +77,7 @@ def test_shape_out_of_bounds_or_ragged(dimension: str, size: int) -> None:
 def test_step_without_a_job() -> None:
     certificate = sample_certificate()
     changed = replace(certificate, mu=replace(certificate.mu, binding=Binding(job=NO_JOB, step=2)))
-    assert refusal(changed) == "WORK_BINDING"
+    assert refusal(changed) == "WORK_STEP"
 
 
 @pytest.mark.parametrize("target", [0, TARGET + 1, 1 << 255])
