@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from chain.errors import LocalFault, TileworkError
+from chain.errors import TileworkError
 from chain.hashing import Tag, h256
 from chain.keys import SigningKey, self_check
 from chain.kv import KV
@@ -38,7 +38,7 @@ from p2p.interface import Network, PeerId, StartSignal
 from p2p.wire import REQUESTS, RequestKind
 
 log = logging.getLogger("tilework.node")
-_WORKER_RETRY_MS = 5_000
+_RESTART_MS = 5_000
 _POOL_POLL_MS = 5_000
 
 
@@ -142,47 +142,57 @@ class Node:
         *,
         task_status: StartSignal = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Run every part until cancelled; `serve` is the RPC server, started once the network listens."""
+        """Run every part until cancelled; `serve` is the RPC server, started once the network listens.
+
+        Raises: LocalFault (in a group) if the disk fails, or a port is taken.
+        """
         async with trio.open_nursery() as nursery:
             await nursery.start(self.net.run)
             for address in self.net.listen_addresses():
                 log.info("listening address=%s", address)
+            nursery.start_soon(self.importer.until_broken)
             nursery.start_soon(self._dialer.run)
             nursery.start_soon(self.sync.run)
             nursery.start_soon(self.gossip.run)
             nursery.start_soon(self._poll_pools)
             nursery.start_soon(self._keep_journal)
             if self.settings.mine or self.settings.provide:
-                nursery.start_soon(self._supervise_worker)
+                nursery.start_soon(self._supervise, "worker", self._work)
             if self.settings.validate:
-                nursery.start_soon(self._auditor.run)
+                nursery.start_soon(self._supervise, "auditor", self._auditor.run)
             if serve is not None:
                 nursery.start_soon(serve, self)
             task_status.started()
 
-    async def _supervise_worker(self) -> None:
-        """Keep a worker running with the miner and the provider on top of it; a crash costs seconds, not the node."""
+    async def _supervise(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
+        """Keep a part running: its failure costs seconds and a log entry, not the node."""
         while True:
-            self.miner = Miner(
-                self.chain,
-                self.importer,
-                self.mempool,
-                self._make_worker(),
-                self.address,
-                self.clock,
-                self._rng,
-                self.gossip.announce,
-                idle_mining=self.settings.mine,
-            )
             try:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self.miner.run)
-                    if self.settings.provide:
-                        nursery.start_soon(self._provider(self.miner).run)
-            except* LocalFault as faults:
+                await part()
+            except* TileworkError as faults:
                 for fault in faults.exceptions:
-                    log.error("worker-lost why=%s", fault)
-            await self.clock.sleep_ms(_WORKER_RETRY_MS)
+                    log.error("part-stopped part=%s why=%s", name, fault)
+            except* Exception:  # worker supervisor: one of three places that catch everything
+                log.exception("part-broke part=%s", name)
+            await self.clock.sleep_ms(_RESTART_MS)
+
+    async def _work(self) -> None:
+        """A fresh worker with the miner and the provider on top of it."""
+        self.miner = Miner(
+            self.chain,
+            self.importer,
+            self.mempool,
+            self._make_worker(),
+            self.address,
+            self.clock,
+            self._rng,
+            self.gossip.announce,
+            idle_mining=self.settings.mine,
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.miner.run)
+            if self.settings.provide:
+                nursery.start_soon(self._provider(self.miner).run)
 
     def _provider(self, miner: Miner) -> Provider:
         return Provider(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import NoReturn
 
 import trio
 
 from chain.blocks import Block
-from chain.errors import Invalid, Missing
+from chain.errors import Invalid, LocalFault, Missing
 from consensus.headers import check_clock
 from node.chain import Chain, HeadChange
 from node.checks import check_block
@@ -28,6 +29,14 @@ class Importer:
         self._clock = clock
         self._lock = trio.Lock()
         self.heads = Feed()
+        self._fault: LocalFault | None = None
+        self._broken = trio.Event()
+
+    async def until_broken(self) -> NoReturn:
+        """Wait for ever, or until the disk fails.  Raises: LocalFault DB_*, which the node must stop with."""
+        await self._broken.wait()
+        assert self._fault is not None
+        raise self._fault
 
     def knows(self, block: Block) -> bool:
         return self._chain.meta(block.id) is not None
@@ -54,6 +63,10 @@ class Importer:
                 log.warning(
                     "block-refused height=%d id=%s why=%s", block.header.height, block.id.hex()[:16], error
                 )
+                raise
+            except LocalFault as fault:
+                self._fault = fault
+                self._broken.set()
                 raise
             if change is not None:
                 self._mempool.head_changed(change)

@@ -100,6 +100,8 @@ class Sync:
             await self._network.ban(peer, error.code)
         except TileworkError as error:
             log.debug("sync-round-ended peer=%s why=%s", peer, error)
+        except Exception:  # per-peer boundary: no peer's answer may end the node
+            log.exception("sync-round-broke peer=%s", peer)
         finally:
             self.active = False
 

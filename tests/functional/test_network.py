@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from chain.errors import LocalFault
 from chain.kv import MemoryKV
 from chain.tensors import DType, TensorInfo
 from chain.types import NO_JOB, Grains
@@ -14,7 +15,7 @@ from compute.spec.certificate import Certificate
 from node.chain import Chain
 from node.checks import check_block
 from tests.builders import key
-from tests.world import PAYER, canonical_blocks, four_nodes, network_spec, world
+from tests.node_world import PAYER, canonical_blocks, four_nodes, network_spec, world
 from vm.jobs.record import Status, Verdict
 from vm.kinds.accounts import Transfer
 from vm.kinds.jobs import JobClaim, JobCommit
@@ -221,6 +222,41 @@ async def test_a_provider_killed_between_claim_and_commit_still_delivers(tmp_pat
         await net.start(number, kv=store, mine=True, provide=True)
         job = await net.until_status(payer_node, identity, Status.SETTLED, Status.LATE, Status.VOID)
         assert Status(job.status) is Status.SETTLED
+
+
+class FullDisk(MemoryKV):
+    """A store whose disk fills up."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def write(self, batch, *, sync):
+        if not self.room:
+            raise LocalFault("DB_IO", found="No space left on device", allowed="a disk with room")
+        self.room -= 1
+        super().write(batch, sync=sync)
+
+
+async def test_a_node_whose_disk_fills_up_stops_and_says_so(tmp_path, autojump_clock):
+    store = FullDisk(room=5)
+    with pytest.RaisesGroup(pytest.RaisesExc(LocalFault, match="DB_IO.*No space"), flatten_subgroups=True):
+        async with world(tmp_path) as net:
+            await net.start(0)
+            await net.start(1, kv=store, mine=False, provide=False)
+            await net.until(lambda: net.nodes["node-0"].chain.head.height >= 20)
+    again = Chain.open(store, network_spec())
+    assert again.head.height == 4  # everything up to the last whole batch; the first batch founded the chain
+
+
+async def test_a_broken_worker_costs_seconds_not_the_node(tmp_path, autojump_clock):
+    async with world(tmp_path) as net:
+        node = await net.start(0)
+        await net.until(lambda: node.chain.head.height >= 2)
+        broken, node.miner._worker._engine = node.miner._worker._engine, None
+        await net.until(lambda: node.miner._worker._engine not in (None, broken))
+        height = node.chain.head.height
+        await net.until(lambda: node.chain.head.height >= height + 2)
 
 
 async def test_a_payment_accepted_just_before_a_kill_is_made_after_the_restart(tmp_path, autojump_clock):
