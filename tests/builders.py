@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -221,27 +222,25 @@ class Ledger:
 
     def audit(self) -> None:
         """Count every entry of the state: nothing unknown, nothing negative, no coin lost or made [MONEY-IDENTITY]."""
-        known: set[StateKey] = {state_key(Namespace.CHAIN, b""), state_key(Namespace.VALIDATOR_INDEX, b"")}
+        known = {state_key(Namespace.CHAIN, b""), state_key(Namespace.VALIDATOR_INDEX, b"")}
+        known |= {_key_of(Namespace.ACCOUNT, address) for address in self.people}
+        known |= {_key_of(Namespace.VALIDATOR, address) for address in self.people}
+        known |= {_key_of(Namespace.JOB, identity) for identity in self.jobs}
+        for found, data in self.tree.items():
+            due = _places_by_height().get(found)
+            if due is not None and due[0] is Namespace.AGENDA and data is not None:
+                assert due[1] > self.height, "a due step was left behind"
+                known |= {agenda_key(due[1], index) for index in range(AgendaLength.from_bytes(data).steps)}
+        unknown = [f for f, _ in self.tree.items() if f not in known and f not in _places_by_height()]
+        assert not unknown, "every entry of the state belongs to something"
         balances = sum(self.account(address).balance_grains for address in self.people)
         stakes = sum(self.stake(address) for address in self.people)
-        known |= {state_key(Namespace.ACCOUNT, address) for address in self.people}
-        known |= {state_key(Namespace.VALIDATOR, address) for address in self.people}
-        live = 0
-        for identity in self.jobs:
-            job = self.job(identity)
-            known.add(state_key(Namespace.JOB, identity))
-            if not job.status.terminal:
-                live += job.escrow_grains + job.bond_grains - job.attest_fees_grains
-        for height in range(self.height + self.spec.jobs.deadline_maximum_blocks + 700):
-            known.add(height_key(Namespace.WEIGHTS, height))
-            data = self.tree.get(height_key(Namespace.AGENDA, height))
-            if data is not None:
-                assert height > self.height, "a due step was left behind"
-                steps = AgendaLength.from_bytes(data).steps
-                known |= {agenda_key(height, index) for index in range(steps)}
-                known.add(height_key(Namespace.AGENDA, height))
-        unknown = [found for found, _ in self.tree.items() if found not in known]
-        assert not unknown, "every entry of the state belongs to something"
+        jobs = [self.job(identity) for identity in self.jobs]
+        live = sum(
+            job.escrow_grains + job.bond_grains - job.attest_fees_grains
+            for job in jobs
+            if not job.status.terminal
+        )
         chain = self.chain
         assert chain.locked_grains == stakes + live
         held = balances + chain.locked_grains + chain.immature_grains + chain.pending_tips_grains
@@ -289,6 +288,16 @@ class Product:
         wrong = self.result.copy()
         wrong[row, column] += by
         return wrong
+
+
+_key_of = cache(state_key)
+
+
+@cache
+def _places_by_height() -> dict[StateKey, tuple[Namespace, int]]:
+    """What belongs to a height or an epoch, for every height a test may reach."""
+    kinds = (Namespace.AGENDA, Namespace.WEIGHTS)
+    return {height_key(kind, height): (kind, height) for kind in kinds for height in range(2048)}
 
 
 def opening(info: TensorInfo, data: bytes, row: int, row_key: bytes | None = None) -> Opening:

@@ -1,300 +1,250 @@
-"""Whole nodes in one process: production code above the ports, an in-memory network, virtual time, work done inline.
+"""Random people on a chain in memory: moves, what they become, and what must hold after every block.
 
-Under trio's mock clock a network of nodes runs through minutes of chain time in seconds, the same way every time. The
-work is real: every block carries a certificate that every node verifies.
+A move is drawn blindly; what it becomes depends on the state, so that random sequences reach every state of a job and
+also try what is not allowed there.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
-from pathlib import Path
-from typing import Any, TypeVar
 
-import numpy as np
-import trio
+from hypothesis import strategies as st
 
-from chain.blocks import Block
+from chain.blocks import Receipt
 from chain.codec import Record
-from chain.errors import TileworkError
+from chain.errors import Invalid
 from chain.keys import SigningKey
-from chain.kv import KV, MemoryKV
-from chain.tensors import DType, TensorInfo
-from chain.types import NO_ADDRESS, Address, Grains, Height, JobId, TensorRoot
-from compute.backends.cpu import CpuBackend
-from compute.engine import Engine
-from compute.messages import (
-    Bench,
-    BenchDone,
-    Command,
-    Drop,
-    Event,
-    Failed,
-    Load,
-    Mine,
-    Panel,
-    Ready,
-)
-from genesis.spec import ChainSpec
-from node.app import Node, NodeSettings, open_chain
-from node.journal import Journal
-from p2p.memory import MemoryHub
-from tests.builders import KIND_OF, funded_spec, key
-from vm.envelope import Transaction
-from vm.jobs.record import Job, Status, job_id, load_job
-from vm.kinds.jobs import JobOpen
-from vm.tensor.program import gemm_program
+from chain.ledger import Account, ChainState
+from chain.types import Grains, JobId
+from compute.spec.claim import NO_BINDING, Binding
+from consensus.transition import Transition
+from tests.builders import STAKE_GRAINS, TILE, ZERO, Case, Ledger, Product, funded_spec, key
+from vm.jobs.record import Status, Verdict
+from vm.kinds.accounts import Transfer
+from vm.kinds.audits import ChallengeProve, JobAttest
+from vm.kinds.jobs import JobCancel, JobOpen
+from vm.kinds.staking import StakeRegister
 
-T = TypeVar("T")
-ATTEMPT_S = 0.1
-"""Virtual time of one attempt."""
-PAYER = 7
-"""Number of the person who pays for jobs; not a validator, runs no node."""
+PEOPLE = [key(number) for number in range(8)]
+STRANGERS = [key(number) for number in range(8, 12)]
+"""Have nothing at first, so that payments to them create accounts."""
+MINER = key(12)
+PRODUCT = Product.random()
+SPEC = replace(funded_spec(accounts=len(PEOPLE)), jobs=replace(funded_spec().jobs, open_expiry_blocks=12))
+EDGES = {
+    Status.OPEN: {Status.CLAIMED, Status.CANCELLED, Status.EXPIRED},
+    Status.CLAIMED: {Status.COMMITTED, Status.LATE},
+    Status.COMMITTED: {Status.SETTLED, Status.VOID, Status.SLASHED},
+}
+"""The life cycle; everything not named here must not happen."""
 
 
-class VirtualClock:
-    """Wall time that follows trio's mock clock."""
+@dataclass(frozen=True)
+class Move:
+    """One attempt: what is tried, by whom, on which job; `amount` and `choice` fill in the rest."""
 
-    def __init__(self, start_ms: int) -> None:
-        self._start_ms = start_ms
-
-    def now_ms(self) -> int:
-        return self._start_ms + int(trio.current_time() * 1000)
-
-    async def sleep_ms(self, duration_ms: int) -> None:
-        await trio.sleep(duration_ms / 1000)
+    act: str
+    who: int
+    job: int
+    amount: int
+    choice: int
 
 
-class InlineCpu:
-    """Runs functions where they are called: a thread would let virtual time run away."""
+@dataclass(frozen=True)
+class Round:
+    """A block with some moves and whether a provider wins it with its job's product, then some empty blocks."""
 
-    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        await trio.lowlevel.checkpoint()
-        return function(*arguments)
-
-
-class SeededRng:
-    """Bytes that depend on a name and a counter only."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._count = 0
-
-    def bytes(self, count: int) -> bytes:
-        self._count += 1
-        return blake2b(f"{self._name}/{self._count}".encode(), digest_size=count).digest()
+    moves: list[Move]
+    bound: bool
+    empty: int
 
 
-class InlineWorker:
-    """The worker's engine without a process; an attempt takes ATTEMPT_S of virtual time."""
-
-    def __init__(self, stop_mining: Callable[[], bool] = lambda: False) -> None:
-        self._engine = Engine(CpuBackend())
-        self._events: deque[Event] = deque()
-        self._order: Mine | None = None
-        self._attempt = 0
-        self._wake = trio.Event()
-        self._paused = stop_mining
-
-    async def start(self) -> Ready:
-        return Ready("inline", "the CPU backend, in the test's own process")
-
-    async def send(self, command: Command) -> None:
-        try:
-            self._take(command)
-        except TileworkError as error:
-            job = command.job if isinstance(command, Panel) else JobId(bytes(32))
-            self._events.append(Failed(error.code, str(error), job))
-        self._wake.set()
-
-    async def receive(self) -> Event:
-        while True:
-            if self._events:
-                await trio.lowlevel.checkpoint()
-                return self._events.popleft()
-            if self._order is None or self._paused():
-                self._wake = trio.Event()
-                with trio.move_on_after(ATTEMPT_S):
-                    await self._wake.wait()
-                continue
-            await trio.sleep(ATTEMPT_S)
-            done = self._engine.mine(self._order, self._attempt)
-            self._attempt += 1
-            if done.found is not None:
-                self._events.append(done.found)
-
-    async def stop(self) -> None:
-        self._order = None
-
-    def _take(self, command: Command) -> None:
-        if isinstance(command, Load):
-            self._engine.load(command)
-        elif isinstance(command, Drop):
-            self._engine.drop(command)
-        elif isinstance(command, Mine):
-            self._order = command
-        elif isinstance(command, Panel):
-            found, done = self._engine.panel(command)
-            if found is not None:
-                self._events.append(found)
-            self._events.append(done)
-        elif isinstance(command, Bench):
-            self._events.append(BenchDone(command.profile_id, 4_000_000))
+def rounds(*acts: str) -> st.SearchStrategy[Round]:
+    """Rounds of these acts; naming an act twice makes it twice as likely."""
+    moves = st.builds(
+        Move,
+        act=st.sampled_from(acts),
+        who=st.integers(0, len(PEOPLE) - 1),
+        job=st.integers(0, 3),
+        amount=st.sampled_from([0, 1, 999, 1_000, TILE, 900_000 * TILE, (1 << 63) - 1])
+        | st.integers(0, 1 << 52),
+        choice=st.integers(0, 11),
+    )
+    return st.builds(Round, st.lists(moves, max_size=4), st.booleans(), st.integers(0, 2))
 
 
 @dataclass
 class World:
-    """Some nodes on one hub."""
+    """The chain, the jobs on it, and the invariants."""
 
-    directory: Path
-    nursery: trio.Nursery
-    spec: ChainSpec
-    hub: MemoryHub = field(default_factory=MemoryHub)
-    nodes: dict[str, Node] = field(default_factory=dict)
-    stores: dict[str, KV] = field(default_factory=dict)
-    mining_stopped: bool = False
-    _scopes: dict[str, tuple[trio.CancelScope, trio.Event]] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=lambda: Ledger(SPEC))
+    cases: list[Case] = field(default_factory=list)
+    fresh: list[Case] = field(default_factory=list)
+    """Opened by the block under construction."""
+    statuses: dict[JobId, Status] = field(default_factory=dict)
+    seen: Counter[str] = field(default_factory=Counter)
+    """How often each outcome came up, for the test that the drawing is worth something."""
 
-    async def start(
-        self,
-        number: int,
-        *,
-        kv: KV | None = None,
-        data: str | None = None,
-        connect: bool = True,
-        **settings: Any,
-    ) -> Node:
-        """Start node `number` (operator key `number`), by default on an empty store and an empty directory."""
-        name = f"node-{number}"
-        self.stores[name] = kv if kv is not None else MemoryKV()
-        chosen = NodeSettings(self.directory / (data or name), self.spec, key(number), **settings)
-        chain = open_chain(self.stores[name], self.spec)
-        node = Node(
-            chosen,
-            chain=chain,
-            journal=Journal(self.stores[name]),
-            network=self.hub.join(name),
-            worker=lambda: InlineWorker(lambda: self.mining_stopped),
-            clock=VirtualClock(self.spec.genesis_time_ms),
-            cpu=InlineCpu(),
-            rng=SeededRng(name),
-        )
-        scope, stopped = trio.CancelScope(), trio.Event()
+    def __post_init__(self) -> None:
+        self.ledger.people |= {person.address for person in (*PEOPLE, *STRANGERS, MINER)}
 
-        async def life(*, task_status: Any) -> None:
-            try:
-                with scope:
-                    await node.run(task_status=task_status)
-            finally:
-                stopped.set()
+    def play(self, this: Round) -> None:
+        transition = self.ledger.begin()
+        for move in this.moves:
+            self._attempt(transition, move)
+        claimed = [case for case in self.cases if case.status is Status.CLAIMED] if this.bound else []
+        if claimed:
+            provider = claimed[0].now.provider
+            self.ledger.finish(transition, miner=provider, binding=Binding(claimed[0].job_id, 0))
+        else:
+            self.ledger.finish(transition, miner=MINER.address, binding=NO_BINDING)
+        for case in self.fresh:
+            self.cases.append(case)
+            self.ledger.jobs.append(case.job_id)
+            self.statuses[case.job_id] = Status.OPEN
+        self.fresh.clear()
+        self.check()
+        for _ in range(this.empty):
+            self.wait()
 
-        await self.nursery.start(life)
-        self.nodes[name] = node
-        self._scopes[name] = (scope, stopped)
-        if connect:
-            await self.hub.connect_all()
-        return node
+    def wait(self) -> None:
+        self.ledger.mine(miner=MINER.address)
+        self.check()
 
-    async def stop(self, number: int) -> None:
-        """Stop a node at once, as a killed process stops: nothing is said to anybody."""
-        name = f"node-{number}"
-        scope, stopped = self._scopes.pop(name)
-        scope.cancel()
-        await stopped.wait()
-        del self.nodes[name]
+    def check(self) -> None:
+        """No coin lost or made; every job moves along its edges; nobody honest is slashed."""
+        self.ledger.audit()
+        for case in self.cases:
+            job, before = case.now, self.statuses[case.job_id]
+            if job.status is not before:
+                path = (before, Status.CLAIMED, Status.COMMITTED)
+                assert any(job.status in EDGES.get(step, ()) for step in path), (
+                    f"{before.name} to {job.status.name}"
+                )
+                assert not before.terminal, "a job ends once"
+                self.statuses[case.job_id] = job.status
+                self.seen[job.status.name] += 1
+            assert (job.closed_height > 0) == job.status.terminal
+            if job.status is Status.SLASHED:
+                assert self.is_wrong(case), "no proof holds against an honest provider"
 
-    async def until(self, condition: Callable[[], bool], *, limit_s: float = 600) -> None:
-        """Let virtual time pass until something is true; fail after `limit_s` of it."""
-        with trio.fail_after(limit_s):
-            while not condition():
-                await trio.sleep(0.05)
+    def is_wrong(self, case: Case) -> bool:
+        """Whether the committed result of a job is not the product."""
+        provider = replace(case, provider=_person(case.now.provider))
+        return case.now.result_root != provider.commit_body().result_root
 
-    async def agreed(self) -> None:
-        """Stop making blocks and wait until every node has the same head."""
-        self.mining_stopped = True
-        await self.until(lambda: len({node.chain.head.id for node in self.nodes.values()}) == 1)
+    # -- one transaction --------------------------------------------------------------------------------------------
 
-    async def submit(self, node: Node, signer: SigningKey, body: Record, **changes: Any) -> None:
-        """Sign with the next nonce and hand to a node."""
-        fields = {
-            "version": 1,
-            "chain_id": self.spec.chain_id,
-            "kind": KIND_OF[type(body)],
-            "sender": signer.address,
-            "nonce": node.mempool.next_nonce(signer.address),
-            "max_fee_grains": Grains(10**9),
-            "tip_grains": Grains(0),
-            "valid_until": Height(10_000),
-            "body": body.to_bytes(),
-            "authorisations": (),
-        }
-        await node.submit(Transaction(**(fields | changes)).signed(signer).to_bytes())
+    def _attempt(self, transition: Transition, move: Move) -> None:
+        signer, body = self._meant(move)
+        before = transition.context.account(signer.address)
+        tip = 0 if isinstance(body, JobAttest) else move.choice
+        signed = self.ledger.sign(signer, body, nonce=before.nonce, tip_grains=Grains(tip))
+        state, chain = dict(transition.context.state.changes()), transition.context.chain
+        try:
+            receipt = transition.add(signed.to_bytes(), self.ledger.parse(signed.to_bytes()))
+        except Invalid as error:
+            assert dict(transition.context.state.changes()) == state, "a refused transaction leaves nothing"
+            self.seen[f"refused {error.code}"] += 1
+            return
+        self.seen[receipt.code or signed.kind] += 1
+        if receipt.code:
+            _check_failure(
+                receipt, before, transition.context.account(signer.address), chain, transition.context.chain
+            )
+        for event in receipt.events:
+            if event.name == "JobOpened":
+                assert isinstance(body, JobOpen)
+                price = body.price_per_gmac_grains
+                case = Case(
+                    self.ledger, PRODUCT, signer, price_per_gmac=price, job_id=JobId(bytes(event.values[0]))
+                )
+                self.fresh.append(case)
 
-    async def open_job(
-        self, node: Node, a: np.ndarray[Any, Any], b: np.ndarray[Any, Any], provider: Address = NO_ADDRESS
-    ) -> JobId:
-        """Hand two matrices to a node and open a job on them in the payer's name."""
-        b_t = np.ascontiguousarray(b.T)
-        roots = tuple(
-            TensorRoot(node.blobs.put(TensorInfo(*m.shape, DType.INT8), m.astype(np.int8).tobytes()))
-            for m in (a, b_t)
-        )
-        program = gemm_program(a.shape[0], b.shape[1], a.shape[1])
-        body = JobOpen(program, roots, Grains(10**9), Grains(10**12), 30, provider)
-        identity = job_id(key(PAYER).address, node.mempool.next_nonce(key(PAYER).address))
-        await self.submit(node, key(PAYER), body)
-        return identity
+    def _meant(self, move: Move) -> tuple[SigningKey, Record]:
+        """Who sends what."""
+        who = PEOPLE[move.who]
+        case = self._case(move)
+        if move.act == "transfer" or case is None:
+            to = (*PEOPLE, *STRANGERS)[move.choice].address
+            return who, Transfer(to, Grains(move.amount), b"")
+        if move.act == "stake":
+            return who, StakeRegister(Grains(move.amount % (2 * STAKE_GRAINS)))
+        if move.act == "open":
+            return who, self._opened(move, who)
+        if move.act == "cancel":
+            return who, JobCancel(case.job_id)
+        if move.act == "claim":
+            return who, case.claim_body(1 + move.amount % case.price_per_gmac)
+        if move.act == "commit":
+            return who, self._commitment(case, who, move)
+        if move.act == "attest":
+            return who, case.attest_commit(who, Verdict(move.choice % 3 + 1))
+        if move.act == "challenge":
+            return who, self._proof(case, move)
+        return self._pushed(case, move)
 
-    def job(self, node: Node, identity: JobId) -> Job | None:
-        """The job as a node's head has it."""
-        return load_job(node.chain.context(), identity) if identity in node.chain.jobs(100) else None
+    def _case(self, move: Move) -> Case | None:
+        """The job a move is about: one of the latest; opening needs none and the first move has none."""
+        if move.act == "open":
+            return Case(ledger=self.ledger, job_id=JobId(ZERO))
+        live = [case for case in self.cases if not case.status.terminal]
+        latest = live if live and move.act == "push" else self.cases[-4:]
+        return latest[move.job % len(latest)] if latest else None
 
-    async def until_status(self, node: Node, identity: JobId, *statuses: Status) -> Job:
-        def reached() -> bool:
-            job = self.job(node, identity)
-            return job is not None and job.status in statuses
+    def _opened(self, move: Move, who: SigningKey) -> JobOpen:
+        price = (1, 10**13, 10**15, 10**17)[move.choice % 4]
+        case = Case(self.ledger, PRODUCT, who, price_per_gmac=price, deadline_blocks=5 + move.choice % 3)
+        return case.open_body(max_price_grains=Grains(move.amount if move.amount > TILE else 1000 * TILE))
 
-        await self.until(reached)
-        found = self.job(node, identity)
-        assert found is not None
-        return found
+    def _commitment(self, case: Case, who: SigningKey, move: Move) -> Record:
+        return case.commit_body(PRODUCT.wrong_result() if move.choice % 3 == 0 else None, owner=who.address)
+
+    def _proof(self, case: Case, move: Move) -> Record:
+        """About the element that cheats falsify, or another one; senseless as long as there is no result."""
+        job = case.now
+        if job.status in (Status.OPEN, Status.CLAIMED, Status.CANCELLED, Status.EXPIRED, Status.LATE):
+            return JobCancel(case.job_id)
+        case = replace(case, provider=_person(job.provider))
+        result = PRODUCT.wrong_result() if self.is_wrong(case) else PRODUCT.result
+        return ChallengeProve(case.element_proof(result, column=0 if move.choice == 0 else 1))
+
+    def _pushed(self, case: Case, move: Move) -> tuple[SigningKey, Record]:
+        """What moves this job on, from somebody who may do it."""
+        job, who = case.now, PEOPLE[move.who]
+        if job.status is Status.OPEN:
+            return who, case.claim_body()
+        if job.status is Status.CLAIMED:
+            provider = _person(job.provider)
+            return provider, self._commitment(case, provider, move)
+        if job.status is Status.COMMITTED and move.choice == 0:
+            return who, self._proof(case, replace(move, choice=1))
+        if job.status is Status.COMMITTED and job.seats:
+            revealing = self.ledger.height + 1 >= job.committed_height + SPEC.jobs.reveal_offset
+            waiting = [
+                s for s in job.seats if (s.verdict is Verdict.NONE if revealing else s.commitment == ZERO)
+            ]
+            member = _person((waiting or job.seats)[move.choice % len(waiting or job.seats)].member)
+            verdict = Verdict.OK if member != PEOPLE[0] else Verdict.WRONG
+            return member, case.attest_reveal(verdict) if revealing else case.attest_commit(member, verdict)
+        return who, self._opened(move, who)
 
 
-def canonical_blocks(node: Node) -> list[Block]:
-    """Every block of a node's chain after genesis, in order."""
-    found = []
-    for height in range(1, node.chain.head.height + 1):
-        block_hash = node.chain.block_hash_at(height)
-        assert block_hash is not None
-        block = node.chain.block(block_hash)
-        assert block is not None
-        found.append(block)
-    return found
+def _person(address: bytes) -> SigningKey:
+    return next(person for person in PEOPLE if person.address == address)
 
 
-def network_spec(*, expected_attempts: int = 8) -> ChainSpec:
-    """The test preset; a block takes about `expected_attempts` idle attempts (64 cubed each) of all miners together."""
-    spec = funded_spec(validators=(0, 1, 2, 3))
-    target = (1 << 256) // (64**3 * expected_attempts)
-    return replace(spec, genesis_target=min(target, spec.genesis_target))
-
-
-@asynccontextmanager
-async def world(directory: Path, spec: ChainSpec | None = None) -> Any:
-    """A world that ends with its block; every node is stopped then."""
-    async with trio.open_nursery() as nursery:
-        yield World(directory, nursery, spec or network_spec())
-        nursery.cancel_scope.cancel()
-
-
-async def four_nodes(
-    built: World, ready: Callable[[World], Awaitable[None]] | None = None, miners: Sequence[int] = (0, 1)
+def _check_failure(
+    receipt: Receipt, before: Account, after: Account, chain_before: ChainState, chain_after: ChainState
 ) -> None:
-    """Four validators, the first two of them mining and providing."""
-    for number in range(4):
-        await built.start(number, mine=number in miners, provide=number in miners)
-    if ready is not None:
-        await ready(built)
+    """A failing transaction leaves its fee and its nonce [TX-EXEC]."""
+    assert receipt.events == ()
+    cost = receipt.burned_grains + receipt.tip_grains
+    assert after == Account(before.nonce + 1, Grains(before.balance_grains - cost))
+    paid = replace(
+        chain_before,
+        burned_grains=Grains(chain_before.burned_grains + receipt.burned_grains),
+        pending_tips_grains=Grains(chain_before.pending_tips_grains + receipt.tip_grains),
+    )
+    assert chain_after == paid
