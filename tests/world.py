@@ -20,7 +20,7 @@ from chain.types import Grains, JobId
 from compute.spec.claim import NO_BINDING, Binding
 from consensus.transition import Transition
 from tests.builders import STAKE_GRAINS, TILE, ZERO, Case, Ledger, Product, funded_spec, key
-from vm.jobs.record import Status, Verdict
+from vm.jobs.record import Job, Status, Verdict
 from vm.kinds.accounts import Transfer
 from vm.kinds.audits import ChallengeProve, JobAttest
 from vm.kinds.jobs import JobCancel, JobOpen
@@ -174,7 +174,7 @@ class World:
         if move.act == "open":
             return who, self._opened(move, who)
         if move.act == "cancel":
-            return who, JobCancel(case.job_id)
+            return case.payer if move.choice % 2 else who, JobCancel(case.job_id)
         if move.act == "claim":
             return who, case.claim_body(1 + move.amount % case.price_per_gmac)
         if move.act == "commit":
@@ -189,9 +189,18 @@ class World:
         """The job a move is about: one of the latest; opening needs none and the first move has none."""
         if move.act == "open":
             return Case(ledger=self.ledger, job_id=JobId(ZERO))
-        live = [case for case in self.cases if not case.status.terminal]
+        live = [case for case in self.cases if self._waits(case.now)]
         latest = live if live and move.act == "push" else self.cases[-4:]
         return latest[move.job % len(latest)] if latest else None
+
+    def _waits(self, job: Job) -> bool:
+        """Whether somebody's transaction can move this job on now."""
+        if job.status is not Status.COMMITTED:
+            return not job.status.terminal
+        return any(seat.commitment == ZERO or (self._reveals(job) and not seat.verdict) for seat in job.seats)
+
+    def _reveals(self, job: Job) -> bool:
+        return self.ledger.height + 1 >= job.committed_height + SPEC.jobs.reveal_offset
 
     def _opened(self, move: Move, who: SigningKey) -> JobOpen:
         price = (1, 10**13, 10**15, 10**17)[move.choice % 4]
@@ -221,7 +230,7 @@ class World:
         if job.status is Status.COMMITTED and move.choice == 0:
             return who, self._proof(case, replace(move, choice=1))
         if job.status is Status.COMMITTED and job.seats:
-            revealing = self.ledger.height + 1 >= job.committed_height + SPEC.jobs.reveal_offset
+            revealing = self._reveals(job)
             waiting = [
                 s for s in job.seats if (s.verdict is Verdict.NONE if revealing else s.commitment == ZERO)
             ]

@@ -41,7 +41,7 @@ def test_random_stories_reach_every_end_and_most_refusals() -> None:
     seen: Counter[str] = Counter()
     source = random.Random(20)
     acts = ("open", "cancel", "claim", "commit", "attest", "challenge", "transfer", "stake", *["push"] * 20)
-    for _ in range(4):
+    for _ in range(6):
         world = World()
         for _ in range(60):
             moves = [
@@ -52,7 +52,7 @@ def test_random_stories_reach_every_end_and_most_refusals() -> None:
                     source.choice([0, 999, source.randrange(1 << 52)]),
                     source.randrange(12),
                 )
-                for _ in range(source.randrange(4))
+                for _ in range(source.randrange(5))
             ]
             world.play(Round(moves, source.random() < 0.5, 0))
         drain(world)
