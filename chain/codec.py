@@ -132,7 +132,7 @@ class OneOf(WireType):
     members: type[IntEnum]
 
     def encode(self, value: Any) -> Any:
-        return int(self.decode(int(value)))
+        return int(self.decode(int(value) if isinstance(value, self.members) else value))
 
     def decode(self, wire: Any) -> Any:
         if type(wire) is not int or wire not in self.members._value2member_map_:

@@ -7,6 +7,7 @@ consistent, shorter chain. Synchronous and for one task: the importer is the onl
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -28,6 +29,7 @@ from node.checks import Checked
 from node.tables import BlockMeta, Location, Standing
 from vm.context import Context
 
+log = logging.getLogger("tilework.chain")
 _HEAD_CHANGE_LIMIT = 4096
 """A reorg deeper than this is refused: no honest network produces one, and undo records behind it may be gone."""
 
@@ -79,7 +81,9 @@ class Chain:
                 allowed=f"{head.state_root.hex()[:16]} of head {head.height}",
                 hint="The disk lost or changed data. Start with an empty --data directory; the node will sync again.",
             )
-        return cls(kv, spec, genesis, tree, head)
+        chain = cls(kv, spec, genesis, tree, head)
+        chain._resume()
+        return chain
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -193,10 +197,24 @@ class Chain:
             (tables.header_key(block_id), header.to_bytes()),
             (tables.meta_key(block_id), meta.to_bytes()),
         ]
+        heavier = meta.total_work > self.total_work(self.head.id)  # ties keep the first seen [FORK-TIE]
+        if heavier:
+            batch.append((tables.META_GOAL, block_id + self.head.id))
         self._kv.write(batch, sync=Sync.DURABLE)
-        if meta.total_work <= self.total_work(self.head.id):  # ties keep the first seen [FORK-TIE]
-            return None
-        return self._reorganise(block_id)
+        return self._reorganise(block_id) if heavier else None
+
+    def _resume(self) -> None:
+        """Finish a reorganisation that a crash interrupted, or go back to where it began."""
+        stored = self._kv.get(tables.META_GOAL) or b""
+        for tip in (BlockHash(stored[:32]), BlockHash(stored[32:])):
+            meta = self.meta(tip)
+            if meta is None or meta.standing is not Standing.STORED:
+                continue
+            if meta.total_work > self.total_work(self.head.id):
+                try:
+                    self._reorganise(tip)
+                except Invalid as error:
+                    log.warning("branch-refused tip=%s why=%s", tip.hex()[:16], error)
 
     def _extend(self, checked: Checked, meta: BlockMeta) -> None:
         """Run a child of the head and make it the head, in one batch."""

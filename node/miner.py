@@ -197,7 +197,7 @@ class Miner:
         if self._idle_mining:
             sigma, target = template.header.sigma(), template.header.target
             await self._worker.send(
-                idle_order(self._profile, template.number, sigma, target, self._rng.bytes(32))
+                idle_order(self._profile, template.number, sigma, target, self._rng.bytes(32), self.backend)
             )
 
     async def _template(self) -> Template:

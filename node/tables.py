@@ -27,6 +27,8 @@ from compute.spec.claim import Binding
 
 SCHEMA_VERSION = b"1"
 META_SCHEMA, META_GENESIS, META_HEAD = b"Mschema", b"Mgenesis", b"Mhead"
+META_GOAL = b"Mgoal"
+"""Tip a reorganisation moves to and tip it came from: a crash in its middle is taken up again at the next start."""
 
 
 class Standing(IntEnum):
