@@ -1,7 +1,7 @@
 """Range-checked integer arithmetic for everything that consensus counts.
 
-Amounts, heights and times are unsigned 63-bit integers (`0 <= x < 2**63`): they fit a msgpack integer and a signed machine
-word. Intermediate products are Python integers of any size and are checked when they become amounts again.
+Amounts, heights and times are unsigned 63-bit integers (`0 <= x < 2**63`): they fit a msgpack integer and a signed
+machine word. Intermediate products are Python integers of any size and are checked when they become amounts again.
 """
 
 from __future__ import annotations

@@ -100,6 +100,8 @@ def self_check(edge_cases: Sequence[EdgeCase] = EDGE_CASES) -> None:
 
 def _library_fault(what: str, found: str) -> LocalFault:
     return LocalFault(
-        "SIGNATURE_LIBRARY", found=f"{what}: {found}", allowed="the verdicts of libsodium 1.0.20",
+        "SIGNATURE_LIBRARY",
+        found=f"{what}: {found}",
+        allowed="the verdicts of libsodium 1.0.20",
         hint="Install the pinned PyNaCl wheel (requirements.lock); another one may judge otherwise.",
     )

@@ -24,8 +24,8 @@ EMPTY_ROOT = Hash32(ZERO_HASH)
 
 _new_leaf = hashlib.blake2b(digest_size=32, person=Tag.STATE_LEAF.value).copy
 _new_node = [
-    hashlib.blake2b(bytes([depth]), digest_size=32, person=Tag.STATE_NODE.value).copy for depth in
-    range(KEY_BITS)
+    hashlib.blake2b(bytes([depth]), digest_size=32, person=Tag.STATE_NODE.value).copy
+    for depth in range(KEY_BITS)
 ]
 """Hash states that have taken in the tag and the depth: a block hashes tens of thousands of nodes."""
 

@@ -28,7 +28,9 @@ class Overlay:
     def put(self, key: StateKey, value: bytes) -> None:
         """Set `value` under `key`.  Raises: Invalid STATE_VALUE if it is too large."""
         if len(value) > MAX_VALUE_BYTES:
-            raise Invalid("STATE_VALUE", found=f"{len(value)} bytes", allowed=f"at most {MAX_VALUE_BYTES} bytes")
+            raise Invalid(
+                "STATE_VALUE", found=f"{len(value)} bytes", allowed=f"at most {MAX_VALUE_BYTES} bytes"
+            )
         self._changes[key] = value
 
     def delete(self, key: StateKey) -> None:

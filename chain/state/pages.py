@@ -115,7 +115,12 @@ def parse_page(place: int, data: bytes) -> Page:
         end = body + int.from_bytes(data[at + KEY_BYTES : body], "big")
         key = data[at : at + KEY_BYTES]
         number = int.from_bytes(key, "big")
-        if end > len(data) or body > len(data) or number <= last or (1 << KEY_BITS | number) >> spare != place:
+        if (
+            end > len(data)
+            or body > len(data)
+            or number <= last
+            or (1 << KEY_BITS | number) >> spare != place
+        ):
             raise _corrupt(f"entry at byte {at} of state page {page_key(place).hex()}")
         keys.append(number)
         entries.append(data[at:end])
@@ -137,7 +142,9 @@ def page_key(place: int) -> bytes:
 def page_place(key: bytes) -> int:
     """The inverse of `page_key`.  Raises: LocalFault DB_CORRUPT."""
     prefix, bits = key[len(PAGE_PREFIX) : -2], int.from_bytes(key[-2:], "big")
-    place = 1 << bits | int.from_bytes(prefix, "big") >> (8 * len(prefix) - bits if 8 * len(prefix) >= bits else 0)
+    place = 1 << bits | int.from_bytes(prefix, "big") >> (
+        8 * len(prefix) - bits if 8 * len(prefix) >= bits else 0
+    )
     if bits > KEY_BITS or page_key(place) != key:
         raise _corrupt(f"state page named {key.hex()}")
     return place
@@ -149,4 +156,6 @@ def bits_of(place: int) -> int:
 
 
 def _corrupt(found: str) -> LocalFault:
-    return LocalFault("DB_CORRUPT", found=found, hint="Check the disk; then let the node fetch the state again.")
+    return LocalFault(
+        "DB_CORRUPT", found=found, hint="Check the disk; then let the node fetch the state again."
+    )

@@ -180,7 +180,9 @@ class StateTree:
         if page is None:
             data = self._kv.get(page_key(place))
             if data is None:
-                raise LocalFault("DB_CORRUPT", found="a state page is gone", hint="Check the disk; then resynchronise.")
+                raise LocalFault(
+                    "DB_CORRUPT", found="a state page is gone", hint="Check the disk; then resynchronise."
+                )
             page = parse_page(place, data)
             self._cache.put(place, page)
         return page

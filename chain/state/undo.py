@@ -24,13 +24,20 @@ def decode_undo(data: bytes) -> Undo:
     """Read a record back.  Raises: LocalFault DB_CORRUPT; it was written by ourselves."""
     try:
         groups = unpack(data)
-        undo = tuple((StateKey(entry[0]), entry[1] if len(entry) == 2 else None) for g in groups for entry in g)
+        undo = tuple(
+            (StateKey(entry[0]), entry[1] if len(entry) == 2 else None) for g in groups for entry in g
+        )
     except (Invalid, TypeError, IndexError, KeyError) as error:
         raise _corrupt() from error
-    if any(type(key) is not bytes or len(key) != KEY_BYTES or not isinstance(old, bytes | None) for key, old in undo):
+    if any(
+        type(key) is not bytes or len(key) != KEY_BYTES or not isinstance(old, bytes | None)
+        for key, old in undo
+    ):
         raise _corrupt()
     return undo
 
 
 def _corrupt() -> LocalFault:
-    return LocalFault("DB_CORRUPT", found="an unreadable undo record", hint="Check the disk; then resynchronise.")
+    return LocalFault(
+        "DB_CORRUPT", found="an unreadable undo record", hint="Check the disk; then resynchronise."
+    )
