@@ -53,7 +53,9 @@ def keys_option(command: C) -> C:
 def key_option(command: C) -> C:
     """Adds --key NAME|PATH and --keys DIR."""
     text = f"Key to sign with: a name or a file.  [default: alice of the local devnet, else {DEFAULT_KEY!r}]"
-    return keys_option(click.option("--key", "key_name", metavar="NAME|PATH", help=text)(command))
+    return keys_option(
+        click.option("--key", "key_name", envvar="TILEWORK_KEY", metavar="NAME|PATH", help=text)(command)
+    )
 
 
 def connect(url: str | None, *, timeout_s: float = 120) -> RpcClient:

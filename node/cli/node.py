@@ -117,10 +117,14 @@ def run(
 
     from node.app import NodeSettings, run_node
     from node.cli.genesis import read_spec
+    from p2p.addresses import DialAddress, ListenOn
 
-    logging.basicConfig(level=log_level.upper(), format=LOG_FORMAT, datefmt=LOG_TIME)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     spec = read_spec(genesis_file)
+    for address in (listen, rpc):
+        ListenOn.parse(address)
+    for address in join:
+        DialAddress.parse(address)
+    logging.basicConfig(level=log_level.upper(), format=LOG_FORMAT, datefmt=LOG_TIME)
     settings = NodeSettings(
         data_dir=data_dir,
         spec=spec,

@@ -65,7 +65,7 @@ def one_line(form: dict[str, Any], now_ms: int) -> str:
 def screen(form: dict[str, Any], info: dict[str, Any], now_ms: int) -> list[str]:
     """The state of a node on one screen."""
     age_s = max(0, now_ms - form["time_ms"]) // 1000
-    supply = form["supply"]
+    supply, roles = form["supply"], ", ".join(info["roles"]) or "follows only"
     rate, effort = scaled(form["macs_per_second"], "MAC/s"), scaled(int(form["block_macs"], 16), "MAC")
     return [
         f"{form['chain_id']}: {condition(form, now_ms)}",
@@ -77,7 +77,7 @@ def screen(form: dict[str, Any], info: dict[str, Any], now_ms: int) -> list[str]
         f"work       {rate} here; a block takes {effort}; settled jobs: {scaled(form['settled_macs'], 'MAC')}",
         f"money      minted {tile(supply['minted_grains'])}, burned {tile(supply['burned_grains'])},"
         f" locked {tile(supply['locked_grains'])}; base fee {form['base_fee_grains']} grains",
-        f"node       {info['address']}, {info['backend'] or 'no worker yet'}: {', '.join(info['roles']) or 'follows only'}",
+        f"node       {info['address']}, {info['backend'] or 'no worker yet'}: {roles}",
         *(f"join       {address}" for address in info["listen"]),
     ]
 
