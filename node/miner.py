@@ -34,6 +34,8 @@ log = logging.getLogger("tilework.miner")
 _KEPT_TEMPLATES = 8
 _REFRESH_MS = 500
 """How often a template takes up new transactions and a later time."""
+_TIME_SHARE = 2
+"""A template is renewed for its time alone after half a block time: difficulty follows the times in headers."""
 _BENCH_MS = 500
 _PANEL_SHARE = 4
 """A panel takes at most this fraction of the block time: a product that outlives its template draws nothing."""
@@ -188,7 +190,9 @@ class Miner:
         )
         newest = next(reversed(self._templates.values()), None)
         if newest is not None and same_work(newest, template):
-            return
+            age_ms = template.header.time_ms - newest.header.time_ms
+            if age_ms < self._chain.spec.pace.block_time_ms // _TIME_SHARE:
+                return
         self._next_number += 1
         self._templates[template.number] = template
         while len(self._templates) > _KEPT_TEMPLATES:
