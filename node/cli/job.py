@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WAIT_TIMEOUT_S = 600
 _TIMEOUT = click.option(
-    "--timeout", "timeout_s", type=click.IntRange(min=1), default=_WAIT_TIMEOUT_S, show_default=True,
+    "--timeout", "timeout_s", type=click.IntRange(min=0), default=_WAIT_TIMEOUT_S, show_default=True,
     help="Seconds to wait.",
 )  # fmt: skip
 

@@ -28,7 +28,7 @@ def tx() -> None:
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=0),
     default=120,
     show_default=True,
     help="Seconds to wait.",
