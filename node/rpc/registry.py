@@ -6,6 +6,7 @@ parameters that have the declared types, so it checks meaning, never form.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -145,8 +146,7 @@ def bind(declared: Method, given: Mapping[str, Any] | Sequence[Any]) -> dict[str
 def signature(declared: Method) -> str:
     """The call as a person would write it: `blob_get(root: hash, first: integer = 0)`."""
     parts = [
-        f"{p.name}: {p.form.label}"
-        + ("" if p.required else f" = {'null' if p.default is None else p.default}")
+        f"{p.name}: {p.form.label}" + ("" if p.required else f" = {json.dumps(p.default)}")
         for p in declared.parameters
     ]
     return f"{declared.name}({', '.join(parts)})"
