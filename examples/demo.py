@@ -106,11 +106,18 @@ class Demo:
         launch.throw_away(self.directory)  # refuses if a network that somebody kept still runs there
         self.owns_network = True
         shown = ["devnet", "up", "-n", str(NODES), "--block-time", f"{self.block_time_s:g}", "--detach"]
-        self._tilework(*shown, "--dir", str(self.directory))
+        overview = self._tilework(*shown, "--dir", str(self.directory), quiet=True).splitlines()
+        first = next(number for number, line in enumerate(overview) if line.startswith("Network"))
+        last = next(number for number, line in enumerate(overview) if line.startswith("Account"))
+        self.story.quote("\n".join(overview[first:last]))
         self.devnet = record.load(self.directory)
         people = (*self.devnet.nodes, *self.devnet.accounts, self.devnet.spare)
         self.names = {person.address: person.name for person in people}
         self.client = RpcClient(self.devnet.nodes[0].rpc)
+        funded = ", ".join(
+            f"{account.name} {tile(account.balance_grains)}" for account in self.devnet.accounts
+        )
+        self.story.quote(f"{len(self.devnet.nodes)} nodes answer; {funded}")
 
     def _start_cheater(self) -> record.NodeEntry:
         """Start the fifth node, wait until it has caught up, and compare state roots."""
@@ -139,7 +146,13 @@ class Demo:
         height = next(e["height"] for e in job.form["timeline"] if e["event"] == "ChallengeUpheld")
         block = self.work / f"block-{height}"
         self._tilework("block", "show", str(height), "--out", str(block), quiet=True)
-        self._tilework("block", "verify", str(block))
+        checks = self._tilework("block", "verify", str(block), quiet=True).splitlines()
+        telling = [line for line in checks if line.startswith(("ok      work ", "ok      fraud proof"))]
+        self.story.quote(
+            "\n".join(
+                [*telling, f"and {len(checks) - len(telling)} more lines, from the block's bytes alone"]
+            )
+        )
 
     def _check_results(self) -> None:
         for label in MATRICES:
@@ -170,6 +183,8 @@ class Demo:
         self.numbers["blocks"] = height
         self.numbers["seconds_per_block"] = round((header["time_ms"] - genesis["time_ms"]) / 1000 / height, 2)
         self.numbers["macs_per_second"] = self.devnet.macs_per_second
+        everybody = (*self.devnet.nodes, self.fifth)
+        self.numbers["memory_mib"] = {node.name: processes.memory_mib(node.pid) for node in everybody}
 
     # -- jobs -------------------------------------------------------------------------------------------------------
 
@@ -268,8 +283,9 @@ class Demo:
 
     def log_tails(self) -> str:
         """The last words of every node, for a failure that needs an explanation."""
-        logs = sorted(self.directory.glob("node-*.log"))
-        return "\n".join(f"--- {log.name}\n{processes.log_tail(log, lines=6)}" for log in logs)
+        logs = sorted(self.directory.glob("node-*.log")) if self.owns_network else []
+        tails = {log.name: processes.log_tail(log, lines=6) for log in logs}
+        return "".join(f"--- {name}\n{tail}\n" for name, tail in tails.items() if tail)
 
     # -- commands ---------------------------------------------------------------------------------------------------
 
@@ -339,7 +355,7 @@ def tell(demo: Demo, *, keep: bool, report: Path | None) -> int:
             demo.stop()
     total_s = demo.story.elapsed_s()
     if reason:
-        print(f"\nThe demo failed: {reason}\n{demo.log_tails()}", file=sys.stderr)
+        print(f"\nThe demo failed: {reason}\n{demo.log_tails()}", end="", file=sys.stderr)
         return 1
     demo.numbers["total_s"] = round(total_s, 2)
     if report is not None:

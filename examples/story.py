@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Mapping
 from itertools import groupby
@@ -13,6 +14,7 @@ from node.amounts import tile
 Json = dict[str, Any]
 Names = Mapping[str, str]
 _CLEAR_LINE = "\r\x1b[K"
+_WIDTH = 120
 
 
 class Story:
@@ -29,8 +31,8 @@ class Story:
         self._print(f"\n{text}")
 
     def say(self, text: str) -> None:
-        for line in text.splitlines():
-            self._print(f"{self.elapsed_s():6.1f} s  {line}")
+        time_told = f"{self.elapsed_s():6.1f} s  "
+        self._print(textwrap.fill(text, _WIDTH, initial_indent=time_told, subsequent_indent=" " * 19))
 
     def command(self, text: str) -> None:
         self._print(f"{self.elapsed_s():6.1f} s  $ {text}")
@@ -38,7 +40,8 @@ class Story:
     def quote(self, text: str) -> None:
         """What a command printed."""
         for line in text.splitlines():
-            self._print(f"          {line}" if line else "")
+            if line:
+                self._print(f"{' ' * 10}{line}")
 
     def passing(self, text: str) -> None:
         """A line that the next one replaces; not shown where output goes to a file."""

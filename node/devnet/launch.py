@@ -191,7 +191,12 @@ def throw_away(directory: Path) -> None:
     except Policy as refusal:
         if refusal.code != "DEVNET_STOPPED":
             raise
-    shutil.rmtree(directory)
+    for path in directory.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != record.FILE_NAME:
+            path.unlink()
+    shutil.rmtree(directory)  # the record goes last: whoever is interrupted before can do it again
 
 
 def _prepare_node(

@@ -103,6 +103,17 @@ def stop(
     return [node.name for node in left]
 
 
+def memory_mib(pid: int) -> dict[str, int]:
+    """Resident MiB of a node and of its worker.  Raises: OSError if there is no such process."""
+    return {"node": _resident_mib(pid), "worker": sum(_resident_mib(child) for child in children(pid))}
+
+
+def children(pid: int) -> list[int]:
+    """Processes that any thread of a process started.  Raises: OSError if there is no such process."""
+    lists = (_PROCESSES / str(pid) / "task").glob("*/children")
+    return [int(child) for found in lists for child in found.read_text().split()]
+
+
 def log_tail(log: Path, lines: int = _LOG_TAIL_LINES) -> str:
     """The last lines of a node's log."""
     try:
@@ -115,6 +126,12 @@ def require_linux() -> None:
     """Raises: Policy DEVNET_PLATFORM where processes cannot be recognised by their command line."""
     if not (_PROCESSES / "self" / "cmdline").exists():
         raise Policy("DEVNET_PLATFORM", found=sys.platform, allowed="a system with /proc (Linux)")
+
+
+def _resident_mib(pid: int) -> int:
+    lines = (_PROCESSES / str(pid) / "status").read_text().splitlines()
+    kib = next((line.split()[1] for line in lines if line.startswith("VmRSS:")), "0")
+    return int(kib) >> 10
 
 
 def _left(nodes: Sequence[NodeEntry], reap: Callable[[], None]) -> list[NodeEntry]:

@@ -136,9 +136,10 @@ def _alive(devnet: Devnet) -> list[str]:
 def _paths_used(pid: int, below: Path) -> set[Path]:
     """Paths below a directory that a node and its worker have open, work in, or were given."""
     proc = Path("/proc")
-    children = (proc / str(pid) / "task" / str(pid) / "children").read_text().split()
+    workers = processes.children(pid)
+    assert workers, "the worker is a process of its own"
     found: set[Path] = set()
-    for process in (str(pid), *children):
+    for process in map(str, (pid, *workers)):
         links = [proc / process / "cwd", *(proc / process / "fd").iterdir()]
         found.update(link.readlink() for link in links if link.is_symlink())
         found.update(
