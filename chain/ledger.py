@@ -29,6 +29,7 @@ class Namespace(IntEnum):
     WEIGHTS = 5
     VALIDATOR_INDEX = 6
     CHAIN = 7
+    TICKETS = 8
 
 
 def height_key(namespace: Namespace, height: int) -> StateKey:
@@ -122,6 +123,13 @@ class Ticket(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class TicketRing(Record):
+    """The last winning tickets, oldest first; apart from the numbers below because those change with every fee."""
+
+    tickets: Annotated[tuple[Ticket, ...], Seq(Nested(Ticket), TICKET_RING)]
+
+
+@dataclass(frozen=True, slots=True)
 class ChainState(Record):
     """The one record of chain-wide numbers.
 
@@ -138,4 +146,3 @@ class ChainState(Record):
     pending_tips_grains: Annotated[Grains, U63]
     locked_grains: Annotated[Grains, U63]
     settled_macs: Annotated[int, U63]
-    tickets: Annotated[tuple[Ticket, ...], Seq(Nested(Ticket), TICKET_RING)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from chain.blocks import MAX_BODY_BYTES, Header, Receipt
 from chain.errors import Invalid
 from chain.hashing import Tag
-from chain.ledger import TICKET_RING, AgendaItem, AgendaKind, Ticket
+from chain.ledger import AgendaItem, AgendaKind, Ticket
 from chain.merkle import list_root
 from chain.state.overlay import Overlay
 from chain.state.reader import StateReader
@@ -135,9 +135,7 @@ def _credit_parent(context: Context, parent: Parent) -> None:
     if not parent.header.height:
         return
     earn_coinbase(context, parent.header.miner)
-    chain = context.chain
-    ring = (*chain.tickets, Ticket(parent.header.height, parent.ticket))[-TICKET_RING:]
-    context.put_chain(replace(chain, tickets=ring))
+    context.add_ticket(Ticket(parent.header.height, parent.ticket))
     if parent.binding.job != NO_JOB:
         job = load_job(context, parent.binding.job)
         if not job.status.terminal:

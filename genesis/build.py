@@ -87,7 +87,6 @@ def genesis_state(spec: ChainSpec) -> dict[StateKey, bytes | None]:
         pending_tips_grains=Grains(0),
         locked_grains=Grains(staked),
         settled_macs=0,
-        tickets=(),
     ).to_bytes()
     return state
 

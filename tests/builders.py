@@ -25,6 +25,8 @@ from chain.ledger import (
     AgendaLength,
     ChainState,
     Namespace,
+    Ticket,
+    TicketRing,
     Validator,
     WeightSnapshot,
     agenda_key,
@@ -207,6 +209,11 @@ class Ledger:
         assert data is not None
         return ChainState.from_bytes(data)
 
+    @property
+    def tickets(self) -> tuple[Ticket, ...]:
+        data = self.tree.get(state_key(Namespace.TICKETS, b""))
+        return TicketRing.from_bytes(data).tickets if data is not None else ()
+
     def stake(self, address: Address) -> int:
         data = self.tree.get(state_key(Namespace.VALIDATOR, address))
         return Validator.from_bytes(data).stake_grains if data is not None else 0
@@ -223,6 +230,7 @@ class Ledger:
     def audit(self) -> None:
         """Count every entry of the state: nothing unknown, nothing negative, no coin lost or made [MONEY-IDENTITY]."""
         known = {state_key(Namespace.CHAIN, b""), state_key(Namespace.VALIDATOR_INDEX, b"")}
+        known.add(state_key(Namespace.TICKETS, b""))
         known |= {_key_of(Namespace.ACCOUNT, address) for address in self.people}
         known |= {_key_of(Namespace.VALIDATOR, address) for address in self.people}
         known |= {_key_of(Namespace.JOB, identity) for identity in self.jobs}

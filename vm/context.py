@@ -13,12 +13,15 @@ from chain.errors import Invalid
 from chain.ints import add, sub
 from chain.ledger import (
     EMPTY_ACCOUNT,
+    TICKET_RING,
     Account,
     AgendaItem,
     AgendaKind,
     AgendaLength,
     ChainState,
     Namespace,
+    Ticket,
+    TicketRing,
     agenda_key,
     height_key,
     state_key,
@@ -29,6 +32,7 @@ from genesis.spec import ChainSpec
 from vm.events import event
 
 CHAIN_KEY = state_key(Namespace.CHAIN, b"")
+TICKETS_KEY = state_key(Namespace.TICKETS, b"")
 AGENDA_ROOM = 4096
 """A sender may not add a step to a height that has this many."""
 
@@ -89,6 +93,16 @@ class Context:
 
     def put_chain(self, chain: ChainState) -> None:
         self.state.put(CHAIN_KEY, chain.to_bytes())
+
+    @property
+    def tickets(self) -> tuple[Ticket, ...]:
+        """Winning tickets of the last blocks, the parent's last."""
+        data = self.state.get(TICKETS_KEY)
+        return TicketRing.from_bytes(data).tickets if data is not None else ()
+
+    def add_ticket(self, ticket: Ticket) -> None:
+        """Remember the newest ticket, forget the oldest."""
+        self.state.put(TICKETS_KEY, TicketRing((*self.tickets, ticket)[-TICKET_RING:]).to_bytes())
 
     def lock(self, amount: int) -> None:
         """Count coins taken from a balance as locked (escrow, bond, stake)."""

@@ -57,7 +57,7 @@ def test_the_child_of_genesis_pays_nobody() -> None:
     ledger = Ledger()
     ledger.mine()
     assert not ledger.events()
-    assert ledger.chain.tickets == ()
+    assert ledger.tickets == ()
 
 
 def test_at_the_cap_only_tips_are_paid() -> None:

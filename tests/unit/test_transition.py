@@ -110,7 +110,7 @@ def test_tickets_of_parents_enter_a_ring() -> None:
     ledger = Ledger()
     for height in range(1, TICKET_RING + 5):
         ledger.mine(ticket=Hash32(bytes([height]) * 32))
-    ring = ledger.chain.tickets
+    ring = ledger.tickets
     assert [t.height for t in ring] == list(range(4, TICKET_RING + 4)), (
         "the head's own ticket comes with its child"
     )

@@ -7,6 +7,7 @@ in the state it was scheduled for, or the job has moved on and nothing happens.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from chain.ints import add
 from chain.ledger import AgendaKind, Namespace, WeightSnapshot, height_key
@@ -39,7 +40,7 @@ def draw_committee(context: Context, job_id: JobId) -> None:
     if job.status != Status.COMMITTED:
         return
     rules = context.spec.jobs
-    seed = beacon(job_id, context.chain.tickets, rules, job.committed_height)
+    seed = beacon(job_id, context.tickets, rules, job.committed_height)
     candidates = eligible(load_weights(context, job.weights_epoch), job.payer, job.provider)
     members = draw(seed, candidates, rules.committee_size)
     empty = tuple(Attestation(member, NO_HASH, Verdict.NONE, NO_HASH, Grains(0)) for member in members)
@@ -156,6 +157,12 @@ def load_weights(context: Context, epoch: int) -> WeightSnapshot:
     """The weights frozen at an epoch boundary; kept for as long as a job can refer to them."""
     data = context.state.get(height_key(Namespace.WEIGHTS, epoch))
     assert data is not None, "snapshots outlive the jobs that froze them"
+    return _decoded(data)
+
+
+@lru_cache(maxsize=8)
+def _decoded(data: bytes) -> WeightSnapshot:
+    """A thousand weights take milliseconds to decode, and every claim needs them."""
     return WeightSnapshot.from_bytes(data)
 
 
