@@ -52,13 +52,12 @@ def up(
 
     Without --detach, shows blocks as they come until Ctrl-C, then stops every node.
     """
-    from node.devnet.launch import Request, Running, found, require_empty, throw_away
-    from node.devnet.processes import require_linux
+    from node.devnet.launch import Request, Running, check, found, require_empty, throw_away
     from node.devnet.table import overview
 
-    require_linux()
     miners = min(miners, nodes)
     request = Request(directory, nodes, miners, accounts, round(block_time_s * 1000))
+    check(request)
     if reset:
         throw_away(directory.resolve())
     require_empty(directory.resolve())
@@ -67,7 +66,7 @@ def up(
     click.echo(overview(network.devnet, Path.cwd()))
     click.echo("")
     if detach:
-        network.start_all()
+        _start(network)
         click.echo(f"All {nodes} nodes answer. Stop them with `tilework devnet down{_named(directory)}`.")
         return
     _run_in_foreground(network)
@@ -89,6 +88,19 @@ def down(directory: Path) -> None:
         click.echo(f"Had to kill {', '.join(killed)}: see the log.", err=True)
 
 
+def _start(network: Running) -> None:
+    """Start all nodes; one that dies at once is shown with its last words."""
+    from chain.errors import LocalFault
+    from node.devnet.processes import log_tail
+
+    try:
+        network.start_all()
+    except LocalFault:
+        for node in network.died_at_start:
+            click.echo(f"--- {node.log}\n{log_tail(Path(node.log))}", err=True)
+        raise
+
+
 def _named(directory: Path) -> str:
     from node.devnet.record import DEFAULT_DIRECTORY
 
@@ -102,7 +114,7 @@ def _run_in_foreground(network: Running) -> None:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     try:
-        network.start_all()
+        _start(network)
         click.echo("All nodes answer. Try `tilework status` in another terminal; Ctrl-C stops the network.")
         follow(network, click.echo)
     except KeyboardInterrupt:

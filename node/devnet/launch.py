@@ -20,7 +20,15 @@ from node.app import network_seed
 from node.chain import Chain
 from node.devnet import plan, record
 from node.devnet.ports import FIRST_P2P_PORT, FIRST_RPC_PORT, HOST, free_ports
-from node.devnet.processes import START_TIMEOUT_S, is_running, node_command, start, stop, wait_ready
+from node.devnet.processes import (
+    START_TIMEOUT_S,
+    is_running,
+    node_command,
+    require_linux,
+    start,
+    stop,
+    wait_ready,
+)
 from node.devnet.rate import measure_mining
 from node.devnet.record import AccountEntry, Devnet, NodeEntry
 from node.keyfile import read_key, write_key
@@ -42,12 +50,18 @@ class Request:
     block_time_ms: int
 
 
+def check(request: Request) -> None:
+    """Refuse a request that cannot be fulfilled anywhere.  Raises: Policy DEVNET_*."""
+    require_linux()
+    plan.check_request(request.nodes, request.miners, request.accounts, request.block_time_ms)
+
+
 def found(request: Request) -> Devnet:
     """Write everything a network needs into its directory; nothing runs yet.
 
     Raises: Policy DEVNET_* if the request or the directory will not do; LocalFault DEVNET_MEASURE or DEVNET_PORTS.
     """
-    plan.check_request(request.nodes, request.miners, request.accounts, request.block_time_ms)
+    check(request)
     directory = request.directory.resolve()
     require_empty(directory)
     rpc_ports = free_ports(FIRST_RPC_PORT, request.nodes)
@@ -102,6 +116,7 @@ class Running:
     directory: Path
     devnet: Devnet
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    died_at_start: list[NodeEntry] = field(default_factory=list)
 
     def start_all(self) -> None:
         """Start every node, each joining those before it, and wait for all; on failure everything is stopped again.
@@ -115,12 +130,14 @@ class Running:
             for node in self.devnet.nodes:
                 wait_ready(node, self.processes[node.name], deadline_s)
         except BaseException:
+            self.died_at_start = self.dead()
             self.stop_all()
             raise
 
     def dead(self) -> list[NodeEntry]:
-        """Nodes whose process ended."""
-        return [node for node in self.devnet.nodes if self.processes[node.name].poll() is not None]
+        """Nodes whose process has ended."""
+        ended = {name for name, process in self.processes.items() if process.poll() is not None}
+        return [node for node in self.devnet.nodes if node.name in ended]
 
     def stop_all(self) -> list[str]:
         """Stop every node; returns the names of those that had to be killed."""

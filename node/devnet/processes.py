@@ -57,7 +57,7 @@ def start(node: NodeEntry, command: Sequence[str]) -> subprocess.Popen[bytes]:
 def wait_ready(node: NodeEntry, process: subprocess.Popen[bytes], deadline_s: float) -> None:
     """Wait until the node answers its RPC.
 
-    Raises: LocalFault DEVNET_NODE_DIED or DEVNET_NODE_SILENT, with the end of its log.
+    Raises: LocalFault DEVNET_NODE_DIED or DEVNET_NODE_SILENT, with the last line of its log.
     """
     with RpcClient(node.rpc, timeout_s=5) as client:
         while True:
@@ -147,6 +147,5 @@ def _signal(node: NodeEntry, number: signal.Signals) -> None:
 
 
 def _failed(code: str, found: str, node: NodeEntry) -> LocalFault:
-    return LocalFault(
-        code, found=f"{found}; its last words:\n{log_tail(Path(node.log))}", hint=f"Whole log: {node.log}"
-    )
+    last = log_tail(Path(node.log), lines=1)
+    return LocalFault(code, found=f"{found} ({last})", hint=f"Its log is {node.log}.")

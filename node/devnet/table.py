@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from genesis.presets import preset
 from node.amounts import tile
 from node.devnet.rate import LEFT_FOR_MINING_PERCENT
 from node.devnet.record import Devnet
+
+FEWEST_FOR_JOBS = preset("dev").jobs.committee_size + 1
 
 
 def overview(devnet: Devnet, here: Path) -> str:
@@ -37,6 +40,8 @@ def _lines(devnet: Devnet, here: Path) -> Iterator[str]:
             *((node.name, node.rpc, node.listen, node.roles, node.address) for node in devnet.nodes),
         ]
     )
+    if len(devnet.nodes) < FEWEST_FOR_JOBS:
+        yield f"Jobs need {FEWEST_FOR_JOBS} nodes: one that computes, three others as its committee."
     yield ""
     rows = [("Account", "balance", "address", "key file")]
     for account in (*devnet.accounts, devnet.spare):
