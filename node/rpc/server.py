@@ -36,6 +36,9 @@ MAX_BODY_BYTES = 96 << 20
 SMALL_BODY_BYTES = 1 << 20
 """Longer bodies wait for one of the few places for bulk calls before they are read on."""
 BODY_TIMEOUT_S = 120
+UNREAD_TIMEOUT_MS = 10_000
+"""The kernel cuts a caller that does not read its answer for so long: the HTTP library shields its writes from
+cancellation, so such a caller could keep a node from stopping."""
 PARSE_IN_PLACE_BYTES = 1 << 16
 
 Scope = MutableMapping[str, Any]
@@ -179,6 +182,8 @@ def _bind(host: str, port: int) -> socket.socket:
         )
     listener = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_TIMEOUT_MS)
     try:
         listener.bind((str(address), port))
         listener.listen(64)

@@ -11,7 +11,7 @@ import pytest
 
 from chain.errors import LocalFault, Missing, Policy
 from node.rpc.client import RpcClient
-from node.rpc.server import MAX_BODY_BYTES, refuse, serve_rpc
+from node.rpc.server import MAX_BODY_BYTES, UNREAD_TIMEOUT_MS, _bind, refuse, serve_rpc
 from node.rpc.table import METHODS
 from tests.unit.rpc_node import MemoryNode, served
 
@@ -113,6 +113,15 @@ async def test_only_loopback_is_served(tmp_path: Path, host: str) -> None:
     with pytest.raises(Policy) as caught:
         await serve_rpc(MemoryNode(tmp_path), host, 0)
     assert caught.value.code == "RPC_HOST"
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="a Linux option")
+def test_a_caller_that_does_not_read_is_cut_by_the_kernel() -> None:
+    """Otherwise it keeps the node from stopping: the HTTP library shields its writes from cancellation."""
+    with _bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNREAD_TIMEOUT_MS
 
 
 def test_the_client_gives_back_results_and_refusals(url: str) -> None:
