@@ -63,13 +63,19 @@ def wait_ready(node: NodeEntry, process: subprocess.Popen[bytes], deadline_s: fl
         while True:
             if process.poll() is not None:
                 raise _failed("DEVNET_NODE_DIED", f"{node.name} exited with {process.returncode}", node)
-            try:
-                client.call("node_info")
+            if _answers(client, node):
                 return
-            except TileworkError:
-                if time.monotonic() > deadline_s:
-                    raise _failed("DEVNET_NODE_SILENT", f"no answer from {node.name} in time", node) from None
+            if time.monotonic() > deadline_s:
+                raise _failed("DEVNET_NODE_SILENT", f"no answer from {node.name} in time", node)
             time.sleep(_POLL_S)
+
+
+def _answers(client: RpcClient, node: NodeEntry) -> bool:
+    """Whether this very node answers: another network may have taken its port a moment ago."""
+    try:
+        return bool(client.call("node_info")["address"] == node.address)
+    except TileworkError:
+        return False
 
 
 def is_running(node: NodeEntry) -> bool:
