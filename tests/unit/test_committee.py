@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chain.codec import pack
 from chain.hashing import Tag, h256
 from chain.ledger import Ticket, Weight, WeightSnapshot
 from chain.types import Address, Grains, Hash32, Height, JobId
@@ -69,6 +70,18 @@ def test_splitting_a_stake_does_not_help() -> None:
     parts = held((*[30] * 10, 100, 200, 400), 10)
     assert abs(whole - parts) < 5 * 36, "two samples of 3,000 at 30 % differ by less than 5 sigma"
     assert abs(whole - DRAWS * 3 // 10) < 5 * 26
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(1, 6), st.integers(0, 1 << 60))
+def test_the_draw_is_that_of_an_urn_with_a_slip_per_grain(stakes: list[int], seats: int, number: int) -> None:
+    """The rule written the slow way: number the slips, take one, remove all of its owner's."""
+    slips = [person(i) for i, stake in enumerate(stakes) for _ in range(stake)]
+    drawn = []
+    for seat in range(min(seats, len(stakes))):
+        point = int.from_bytes(h256(Tag.DRAW, pack([seed(number), seat])), "big")
+        drawn.append(slips[point % len(slips)])
+        slips = [owner for owner in slips if owner != drawn[-1]]
+    assert draw(seed(number), urn(*stakes), seats) == tuple(drawn)
 
 
 def test_boundaries_of_the_urn() -> None:
