@@ -71,11 +71,12 @@ def require_funds(situation: Situation, transaction: Transaction, amount_grains:
     Raises: Policy BALANCE.
     """
     needed = amount_grains + transaction.max_fee_grains
-    fee_limit = tile(transaction.max_fee_grains)
+    parts = [f"{what} {tile(amount_grains)}"] if amount_grains else []
+    parts.append(f"fee up to {tile(transaction.max_fee_grains)}")
     if situation.balance_grains < needed:
         raise Policy(
             "BALANCE",
             found=f"{tile(situation.balance_grains)} in the account",
-            allowed=f"at least {tile(needed)} ({what} {tile(amount_grains)}, fee up to {fee_limit})",
+            allowed=f"at least {tile(needed)} ({', '.join(parts)})",
             hint="Lower the amount, or pay from another account with --key.",
         )

@@ -149,6 +149,33 @@ def result(identity: str, out: Path, url: str | None) -> None:
     click.echo(f"wrote {out}: int32, {form['m']}x{form['n']}; its root is the one on the chain")
 
 
+@job.command()
+@click.argument("identity", metavar="ID")
+@click.option("--wait", is_flag=True, help="Return once it is in a block.")
+@key_option
+@rpc_option
+@json_option
+def cancel(
+    identity: str, wait: bool, key_name: str | None, keys_dir: Path | None, url: str | None, as_json: bool
+) -> None:
+    """Take back a job that nobody has claimed; the escrow returns."""
+    from chain.bech32m import encode_address
+    from chain.types import JobId
+    from node.cli.sending import POLL_LIMIT_S, deliver, situation
+    from node.wallet import build, require_funds
+    from vm.kinds.jobs import JobCancel
+
+    key = signing_key(key_name, keys_dir)
+    with connect(url) as client:
+        form = client.call("job_get", id=identity)
+        now = situation(client, key)
+        _require_cancellable(form, encode_address(now.spec.address_prefix, key.address))
+        transaction = build(now, key, "job.cancel", JobCancel(JobId(bytes.fromhex(form["id"]))))
+        require_funds(now, transaction, 0, "")
+        done = f"cancelled, {tile(form['escrow_grains'])} back"
+        deliver(client, transaction, done, wait_s=POLL_LIMIT_S if wait else None, as_json=as_json)
+
+
 @job.command("show")
 @click.argument("identity", metavar="ID")
 @rpc_option
@@ -208,6 +235,21 @@ def list_jobs(limit: int, status: str | None, url: str | None, as_json: bool) ->
             f"{form['id']}  {form['status']:<9}  {shape:<16} {scaled(form['macs'], 'MAC'):<10} "
             f"{tile(form['escrow_grains'])}"
         )
+
+
+def _require_cancellable(form: dict[str, Any], sender: str) -> None:
+    """Refuse what the chain would refuse, before it costs a fee."""
+    from chain.errors import Policy
+
+    if form["payer"] != sender:
+        raise Policy(
+            "NOT_OWNER",
+            found=sender,
+            allowed=form["payer"],
+            hint="Sign with the key that opened the job: --key.",
+        )
+    if form["status"] != "OPEN":
+        raise Policy("BAD_STATE", found=form["status"], allowed="OPEN", hint="A claimed job runs to its end.")
 
 
 def _require_escrow(

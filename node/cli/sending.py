@@ -6,6 +6,10 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from node.amounts import tile
+from node.cli.context import show
 from node.cli.errors import unfulfilled
 
 if TYPE_CHECKING:
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
     from vm.envelope import Transaction
 
 POLL_S = 0.4
+POLL_LIMIT_S = 120
+"""How long to wait for a block where no --timeout is offered."""
 
 
 def chain_spec(client: RpcClient) -> ChainSpec:
@@ -45,6 +51,27 @@ def situation(client: RpcClient, key: SigningKey) -> Situation:
 def send(client: RpcClient, transaction: Transaction) -> str:
     """Hand a transaction to the node; returns its id.  Raises: Invalid, Policy."""
     return str(client.call("tx_submit", raw=transaction.to_bytes().hex())["id"])
+
+
+def deliver(
+    client: RpcClient, transaction: Transaction, done: str, *, wait_s: int | None, as_json: bool
+) -> None:
+    """Send a transaction, wait for its block if asked to, and tell: `done` says what it did."""
+    identity = send(client, transaction)
+    if not as_json:
+        click.echo(f"transaction {identity}")
+    if wait_s is None:
+        if as_json:
+            show({"id": identity, "max_fee_grains": transaction.max_fee_grains})
+        else:
+            click.echo(f"on its way; see `tilework tx show {identity}`")
+        return
+    found = wait_included(client, identity, wait_s)
+    if as_json:
+        show(found)
+    else:
+        fee = tile(found["receipt"]["burned_grains"] + found["receipt"]["tip_grains"])
+        click.echo(f"in block {found['height']}: {done}, fee {fee}")
 
 
 def wait_included(client: RpcClient, identity: str, timeout_s: int) -> dict[str, Any]:

@@ -17,15 +17,8 @@ def tx() -> None:
     """Transactions: send money, look one up."""
 
 
-@tx.command()
-@click.option("--to", "receiver", required=True, metavar="ADDRESS|NAME", help="Who gets it.")
-@click.option("--amount", type=AMOUNT, required=True, help="Grains (1500) or TILE (1.5tile).")
-@click.option("--memo", default="", help="Up to 64 bytes, public.")
-@click.option(
-    "--tip", type=AMOUNT, default=0, help="For the producer of the block; moves it ahead in a queue."
-)
-@click.option("--wait", is_flag=True, help="Return once it is in a block.")
-@click.option(
+_WAIT = click.option("--wait", is_flag=True, help="Return once it is in a block.")
+_TIMEOUT = click.option(
     "--timeout",
     "timeout_s",
     type=click.IntRange(min=0),
@@ -33,6 +26,17 @@ def tx() -> None:
     show_default=True,
     help="Seconds to wait.",
 )
+
+
+@tx.command()
+@click.option("--to", "receiver", required=True, metavar="ADDRESS|NAME", help="Who gets it.")
+@click.option("--amount", type=AMOUNT, required=True, help="Grains (1500) or TILE (1.5tile).")
+@click.option("--memo", default="", help="Up to 64 bytes, public.")
+@click.option(
+    "--tip", type=AMOUNT, default=0, help="For the producer of the block; moves it ahead in a queue."
+)
+@_WAIT
+@_TIMEOUT
 @key_option
 @rpc_option
 @json_option
@@ -50,7 +54,7 @@ def transfer(
 ) -> None:
     """Send money."""
     from chain.types import Grains
-    from node.cli.sending import send, situation, wait_included
+    from node.cli.sending import deliver, situation
     from node.wallet import build, require_funds
     from vm.kinds.accounts import Transfer
 
@@ -60,18 +64,44 @@ def transfer(
         to = address_named(receiver, now.spec.address_prefix, keys_dir)
         transaction = build(now, key, "transfer", Transfer(to, Grains(amount), memo.encode()), tip_grains=tip)
         require_funds(now, transaction, amount, "amount")
-        identity = send(client, transaction)
-        if not as_json:
-            click.echo(f"transaction {identity}")
-        found = wait_included(client, identity, timeout_s) if wait else None
-    if as_json:
-        show(found or {"id": identity, "max_fee_grains": transaction.max_fee_grains})
-    elif found is not None:
-        receipt = found["receipt"]
-        paid = receipt["burned_grains"] + receipt["tip_grains"]
-        click.echo(f"in block {found['height']}: sent {tile(amount)}, fee {tile(paid)}")
-    else:
-        click.echo(f"sent {tile(amount)}; see `tilework tx show {identity}`")
+        deliver(
+            client, transaction, f"sent {tile(amount)}", wait_s=timeout_s if wait else None, as_json=as_json
+        )
+
+
+@tx.command()
+@click.option("--amount", type=AMOUNT, required=True, help="How much to add to the stake.")
+@_WAIT
+@_TIMEOUT
+@key_option
+@rpc_option
+@json_option
+def stake(
+    amount: int,
+    wait: bool,
+    timeout_s: int,
+    key_name: str | None,
+    keys_dir: Path | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Become a validator, or add to a validator's stake.
+
+    The stake counts from the next epoch on and cannot be taken out again in this release.
+    """
+    from chain.types import Grains
+    from node.cli.sending import deliver, situation
+    from node.wallet import build, require_funds
+    from vm.kinds.staking import StakeRegister
+
+    key = signing_key(key_name, keys_dir)
+    with connect(url) as client:
+        now = situation(client, key)
+        transaction = build(now, key, "stake.register", StakeRegister(Grains(amount)))
+        require_funds(now, transaction, amount, "stake")
+        deliver(
+            client, transaction, f"staked {tile(amount)}", wait_s=timeout_s if wait else None, as_json=as_json
+        )
 
 
 @tx.command("show")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import trio
 
 from chain.types import JobId
 from genesis.spec import JobRules
@@ -11,8 +11,8 @@ from node.rpc.forms import Json, address_form, event_form
 from vm.jobs.record import Job, Status, Verdict
 from vm.tensor.program import resolve
 
-MAX_TIMELINE_BLOCKS = 128
-"""Blocks read for one timeline; a longer life shows its turning points only."""
+MAX_BOUND_BLOCKS = 64
+"""Blocks searched for ones won by the job's own product; their number stands in the record."""
 _ENDINGS = ("JobSettled", "JobRefunded", "JobSlashed")
 
 
@@ -34,10 +34,10 @@ def job_summary(identity: JobId, job: Job, prefix: str) -> Json:
     }
 
 
-def job_form(identity: JobId, job: Job, chain: ChainView) -> Json:
+async def job_form(identity: JobId, job: Job, chain: ChainView) -> Json:
     """Every field of a job with what follows from it; heights and roots not reached yet are null."""
     prefix = chain.spec.address_prefix
-    timeline = list(_timeline(identity, job, chain))
+    timeline = await _timeline(identity, job, chain)
     committed = bool(job.committed_height)
     return {
         **job_summary(identity, job, prefix),
@@ -97,30 +97,30 @@ def _windows(job: Job, rules: JobRules) -> Json:
     }
 
 
-def _timeline(identity: JobId, job: Job, chain: ChainView) -> Iterator[Json]:
-    """Events of this job in the canonical chain, oldest first."""
+async def _timeline(identity: JobId, job: Job, chain: ChainView) -> list[Json]:
+    """Events of this job in the canonical chain, oldest first; other tasks run between the blocks."""
+    timeline: list[Json] = []
     for height in _heights(job, chain):
+        await trio.lowlevel.checkpoint()
         block = chain.block_hash_at(height)
-        if block is None:
-            continue
-        for receipt in chain.receipts(block):
+        for receipt in chain.receipts(block) if block is not None else ():
             for event in receipt.events:
                 if identity in event.values:
                     form = event_form(event, chain.spec.address_prefix)
                     del form["job"]
-                    yield {"height": height, **form}
+                    timeline.append({"height": height, **form})
+    return timeline
 
 
 def _heights(job: Job, chain: ChainView) -> list[int]:
-    last = min(job.closed_height or chain.head.height, chain.head.height)
-    every = range(job.opened_height, last + 1)
-    if len(every) <= MAX_TIMELINE_BLOCKS:
-        return list(every)
-    turning: set[int] = {int(h) for h in (job.opened_height, job.claimed_height, job.closed_height) if h}
+    """Heights at which a job can have events, without reading every block of its life."""
+    rules, last = chain.spec.jobs, job.closed_height or chain.head.height
+    found = {int(height) for height in (job.opened_height, job.claimed_height, job.closed_height) if height}
+    if job.bound_blocks:  # a bound block takes effect in its child
+        found.update(range(job.claimed_height + 1, (job.committed_height or last) + 2)[:MAX_BOUND_BLOCKS])
     if job.committed_height:
-        end = min(last, job.committed_height + chain.spec.jobs.settle_offset)
-        turning.update(range(job.committed_height, end + 1)[:MAX_TIMELINE_BLOCKS])
-    return sorted(turning)
+        found.update(range(job.committed_height, job.committed_height + rules.reveal_end_offset))
+    return sorted(height for height in found if height <= last)
 
 
 def _reached(height: int) -> int | None:

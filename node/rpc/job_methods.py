@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import trio
+
 from chain.errors import Missing, Policy
 from chain.ledger import Namespace, state_key
 from chain.types import JobId
@@ -50,7 +52,7 @@ async def job_get(node: NodeBackend, *, id: str) -> Json:
     identity = JobId(bytes.fromhex(id))
     job = load(node.chain, identity)
     own = job.provider == node.address
-    return job_form(identity, job, node.chain) | {
+    return await job_form(identity, job, node.chain) | {
         "tickets_drawn": node.tickets_drawn(identity) if own else None
     }
 
@@ -73,6 +75,7 @@ async def job_list(node: NodeBackend, *, limit: int, status: str | None) -> Json
     chain = node.chain
     found: list[Json] = []
     for identity in chain.jobs(MAX_SEARCHED if status is not None else limit):
+        await trio.lowlevel.checkpoint()  # other tasks run between the records
         job = load(chain, identity)
         if status is None or job.status == Status[status.upper()]:
             found.append(job_summary(identity, job, chain.spec.address_prefix))

@@ -100,6 +100,16 @@ def test_a_job_that_ends_badly_is_a_failure(tilework: Tilework, node: MemoryNode
     assert not Path("C.npy").exists()
 
 
+def test_a_job_taken_back(tilework: Tilework, node: MemoryNode) -> None:
+    identity = tilework(*SUBMIT, "--json").json["id"]
+    node.mine(node.chain.spec.jobs.minimum_open_blocks)
+    assert "NOT_OWNER" in tilework.refused(1, "job", "cancel", identity, "--key", "bob")
+    tilework.ok("job", "cancel", identity)
+    node.mine()
+    assert tilework("job", "show", identity, "--json").json["status"] == "CANCELLED"
+    assert "BAD_STATE: found CANCELLED, allowed OPEN" in tilework.refused(1, "job", "cancel", identity)
+
+
 def test_a_result_with_another_root_is_not_written(
     tilework: Tilework, node: MemoryNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

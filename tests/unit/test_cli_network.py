@@ -96,6 +96,16 @@ def test_money_moves_while_one_waits(tilework: Tilework, node: MemoryNode) -> No
     assert node.chain.context().account(ALICE.address).nonce == 1
 
 
+def test_a_stake_makes_a_validator(tilework: Tilework, node: MemoryNode) -> None:
+    node.instant = True
+    assert "MIN_STAKE: in block 3" in tilework.refused(4, "tx", "stake", "--amount", "5tile", "--wait")
+    line = tilework.refused(1, "tx", "stake", "--amount", "1000tile")
+    assert "BALANCE" in line
+    tilework.ok("tx", "transfer", "--to", "alice", "--amount", "900tile", "--key", "bob")
+    assert "staked 1,500 TILE" in tilework.ok("tx", "stake", "--amount", "1500tile", "--wait")
+    assert "stake    1,500 TILE, validator since" in tilework.ok("account", "show", "alice")
+
+
 def test_a_transaction_that_fails_in_its_block_is_a_failure(tilework: Tilework, node: MemoryNode) -> None:
     node.instant = True
     fresh = encode_address(PREFIX, VALIDATORS[0].address)
