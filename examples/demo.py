@@ -336,7 +336,8 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="leave the network running at the end")
     parser.add_argument("--json", type=Path, help="write what was measured to this file")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a polite kill and a closed terminal are a Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     demo = Demo(options.dir, options.block_time)
     raise SystemExit(tell(demo, keep=options.keep, report=options.json))
 

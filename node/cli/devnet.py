@@ -112,7 +112,8 @@ def _run_in_foreground(network: Running) -> None:
 
     from node.devnet.follow import follow
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a polite kill and a closed terminal are a Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     try:
         _start(network)
         click.echo("All nodes answer. Try `tilework status` in another terminal; Ctrl-C stops the network.")
