@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, ClassVar
 
-from chain.codec import U63, Nested, OneOf, Raw, Record, Seq
+from chain.codec import U63, BigUint, Nested, OneOf, Raw, Record, Seq
 from chain.state.reader import state_key as state_key  # keys and records are used together: re-exported
 from chain.types import Address, Grains, Hash32, Height, PublicKey, StateKey
 
@@ -145,4 +145,5 @@ class ChainState(Record):
     immature_grains: Annotated[Grains, U63]
     pending_tips_grains: Annotated[Grains, U63]
     locked_grains: Annotated[Grains, U63]
-    settled_macs: Annotated[int, U63]
+    settled_macs: Annotated[int, BigUint(16)]
+    """Outgrows 63 bits: one GPU makes 2^63 MACs in hours."""

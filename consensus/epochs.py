@@ -26,8 +26,10 @@ def start_epoch(context: Context) -> None:
     epoch = context.height // length
     weights = tuple(Weight(v, validator(context, v).stake_grains) for v in validator_addresses(context))
     context.state.put(height_key(Namespace.WEIGHTS, epoch), WeightSnapshot(epoch, weights).to_bytes())
-    pruned_height = (epoch + weights_retention_epochs(context)) * length
-    context.schedule(pruned_height, AgendaKind.WEIGHTS_PRUNED, b"", epoch)
+    past = epoch - 1  # scheduled one epoch late, so that the snapshot of genesis goes like the others
+    context.schedule(
+        (past + weights_retention_epochs(context)) * length, AgendaKind.WEIGHTS_PRUNED, b"", past
+    )
     context.emit(
         "EpochStarted",
         epoch=epoch,

@@ -80,9 +80,7 @@ class Transition:
             )
         scope = self.context.child()
         receipt = execute(scope, parsed)
-        self._state.merge(
-            scope.state
-        )  # only the state: its events are in the receipt, not among the block's own
+        self._state.merge(scope.state)  # its events are in the receipt, not among the block's own
         self._weight += parsed.kind.weight
         self._bytes += len(data)
         self._transactions.append(data)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -84,7 +84,8 @@ class Ledger:
         self.spec = spec or funded_spec()
         self.kv = MemoryKV()
         self.tree = StateTree.load(self.kv)
-        self._write(genesis_state(self.spec))
+        self.undos: list[dict[StateKey, bytes | None]] = []
+        self.put(genesis_state(self.spec))
         self.genesis = genesis_header(self.spec, self.tree.root)
         self.parent = Parent.genesis(self.genesis)
         self.outcomes: list[Outcome] = []
@@ -158,7 +159,7 @@ class Ledger:
     ) -> Outcome:
         """Close a block under construction and make it the head."""
         outcome = transition.finish()
-        self._write(outcome.changes)
+        self.put(outcome.changes)
         self.outcomes.append(outcome)
         self.people |= {miner}
         previous = self.parent.header
@@ -184,10 +185,18 @@ class Ledger:
     def parse(self, data: bytes) -> Parsed:
         return parse(data, self.spec.chain_id)
 
-    def _write(self, changes: Any) -> None:
+    def put(self, changes: Mapping[StateKey, bytes | None]) -> None:
+        """Change the state from outside the rules."""
         staged = self.tree.stage(changes)
         self.kv.write(staged.writes, sync=Sync.DURABLE)
         self.tree.apply(staged)
+        self.undos.append(dict(staged.undo))
+
+    def undo(self) -> None:
+        """Take the state of the last block, or the last change, back."""
+        changes = self.undos.pop()
+        self.put(changes)
+        self.undos.pop()
 
     # -- looking ----------------------------------------------------------------------------------------------------
 

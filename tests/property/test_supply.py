@@ -29,5 +29,9 @@ FREE_FOR_ALL = rounds(
 @given(st.lists(FREE_FOR_ALL, min_size=5, max_size=25))
 def test_supply_is_conserved_by_every_block(story: list[Round]) -> None:
     world = World()
+    root = world.ledger.tree.root
     for this in story:
         world.play(this)
+    for _ in range(world.ledger.height):
+        world.ledger.undo()
+    assert world.ledger.tree.root == root, "undoing every block leads back to genesis"

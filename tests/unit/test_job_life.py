@@ -12,6 +12,7 @@ from chain.keys import SigningKey
 from chain.tensors import DType, TensorInfo
 from chain.types import Grains, Hash32, JobId, TensorRoot
 from tests.builders import TILE, ZERO, Case, Ledger, Product, funded_spec, key, refused
+from vm.context import CHAIN_KEY
 from vm.jobs import money
 from vm.jobs.record import Status, Verdict
 from vm.kinds.audits import ChallengeProve
@@ -98,6 +99,16 @@ def test_settled_seventeen_blocks_after_the_commit_to_the_grain() -> None:
     assert case.ledger.chain.burned_grains - burned_before == fee - 2 * (fee // 5) + fees
     assert case.ledger.chain.settled_macs == 60
     case.ledger.audit()
+
+
+def test_settled_work_outgrows_63_bits() -> None:
+    """A step that runs by itself must not fail, or no block could follow."""
+    case, _ = started()
+    ledger = case.ledger
+    ledger.put({CHAIN_KEY: replace(ledger.chain, settled_macs=U63_MAX).to_bytes()})
+    case.draw().attest(OK, OK).finish()
+    assert case.status is Status.SETTLED
+    assert ledger.chain.settled_macs == U63_MAX + 60
 
 
 def test_two_of_three_are_a_quorum_and_the_absent_share_goes_back() -> None:

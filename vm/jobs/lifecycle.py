@@ -81,7 +81,7 @@ def settle(context: Context, job_id: JobId) -> None:
             chain,
             treasury_grains=Grains(add(chain.treasury_grains, split.treasury)),
             staker_pool_grains=Grains(add(chain.staker_pool_grains, split.stakers)),
-            settled_macs=add(chain.settled_macs, job.macs),
+            settled_macs=chain.settled_macs + job.macs,
         )
     )
     close(context, job_id, job, Status.SETTLED)
