@@ -21,6 +21,7 @@ from compute.spec.profiles import PROFILES
 from compute.spec.verify import verify_certificate
 from consensus.work import block_work
 from genesis.spec import ChainSpec
+from node.amounts import scaled
 from vm.execute import Parsed, parse
 from vm.jobs.challenge import Fault, FraudProof, judge
 from vm.kinds.audits import ChallengeProve
@@ -98,11 +99,12 @@ def _work(block: Block, spec: ChainSpec | None) -> Iterator[Finding]:
         yield Finding(Mark.FAILED, "work", str(error))
         return
     mu, cube = certificate.mu, certificate.cube
+    effort = scaled(block_work(header.target), "MAC")
     yield Finding(
         Mark.OK,
         "work",
         f"cube ({cube.tile_row}, {cube.tile_column}, {cube.segment}) of {mu.m}x{mu.n}x{mu.k} replayed, profile "
-        f"{profile.name}: ticket {ticket.hex()[:16]}… wins at {block_work(header.target)} expected MACs",
+        f"{profile.name}: ticket {ticket.hex()[:16]}… wins where {effort} are expected",
     )
     if any(mu.binding.job):
         yield Finding(Mark.NOTE, "binding", f"won by job {mu.binding.job.hex()}, step {mu.binding.step}")

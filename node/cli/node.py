@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from node.cli.context import keys_option
+
+if TYPE_CHECKING:
+    from chain.keys import SigningKey
 
 LOG_FORMAT = "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s %(message)s"
 LOG_TIME = "%Y-%m-%dT%H:%M:%S"
@@ -45,10 +49,8 @@ def node() -> None:
 )
 @click.option(
     "--rpc",
-    default="127.0.0.1:8645",
-    show_default=True,
     metavar="IP:PORT",
-    help="Where commands reach it (loopback only).",
+    help="Where commands reach it (loopback only).  [default: 127.0.0.1:8645, or any free port if that one is taken]",
 )
 @click.option(
     "--join", multiple=True, metavar="ADDR", help="A node to connect to, as it prints at start; repeatable."
@@ -98,7 +100,7 @@ def run(
     key_name: str | None,
     keys_dir: Path | None,
     listen: str,
-    rpc: str,
+    rpc: str | None,
     join: tuple[str, ...],
     mine: bool,
     provide: bool,
@@ -120,6 +122,7 @@ def run(
     from p2p.addresses import DialAddress, ListenOn
 
     spec = read_spec(genesis_file)
+    rpc = rpc if rpc is not None else _free_rpc_address()
     for address in (listen, rpc):
         ListenOn.parse(address)
     for address in join:
@@ -142,7 +145,15 @@ def run(
     run_node(settings)
 
 
-def _operator_key(name: str | None, keys_dir: Path | None, data_dir: Path, prefix: str):  # type: ignore[no-untyped-def]
+def _free_rpc_address() -> str:
+    """The usual address, so that commands find the node; beside another node, a port of the system's choice."""
+    from node.devnet.ports import FIRST_RPC_PORT, HOST, is_free
+
+    return f"{HOST}:{FIRST_RPC_PORT if is_free(FIRST_RPC_PORT) else 0}"
+
+
+def _operator_key(name: str | None, keys_dir: Path | None, data_dir: Path, prefix: str) -> SigningKey:
+    """The key asked for, else the one beside the data, made on the first start."""
     import secrets
 
     from node.cli.context import signing_key

@@ -87,7 +87,7 @@ async def _run(request: dict[str, Any], call: Call) -> dict[str, Any]:
         code, message = _STANDARD.get(error.code, (TILEWORK_ERROR, str(error)))
         return failure(identity, code, message, _described(error))
     except Exception:  # noqa: BLE001  one of the three boundaries: a bug in a handler must not end the node
-        _log.exception("rpc_internal_error method=%s", request["method"])
+        _log.exception("rpc-internal-error method=%s", request["method"])
         return failure(identity, INTERNAL_ERROR, "Internal error", {"code": "RPC_INTERNAL"})
     return {"jsonrpc": "2.0", "result": result, "id": identity}
 

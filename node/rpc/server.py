@@ -164,7 +164,7 @@ async def serve_rpc(
     app = RpcApp(node, frozenset({"localhost", host, f"[{host}]", "127.0.0.1", "[::1]"}))
     async with trio.open_nursery() as nursery:
         (url,) = await nursery.start(partial(serve, app, config))  # type: ignore[arg-type]
-        _log.info("rpc_listening url=%s", url)
+        _log.info("rpc-listening url=%s", url)
         task_status.started(url)
 
 
