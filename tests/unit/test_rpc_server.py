@@ -65,6 +65,28 @@ def test_a_long_body_of_unknown_length_is_read(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
+    "noise",
+    [
+        b"\0" * 2_000,
+        b"GET\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n{",
+        b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
+        b"Content-Type: application/json\r\n\r\nzz\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(100),
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    ],
+)
+def test_noise_on_the_port_harms_nobody(http: httpx.Client, url: str, noise: bytes) -> None:
+    port = int(url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as caller:
+        caller.sendall(noise)
+        caller.shutdown(socket.SHUT_WR)
+        assert b'"result"' not in caller.recv(4096)
+    assert http.post("/", json=CALL).json()["result"]["height"] == 0
+
+
+@pytest.mark.parametrize(
     ("status", "changed", "method", "path"),
     [
         (403, {"host": "evil.example:8645"}, "POST", "/"),
