@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from chain.blocks import MAX_TRANSACTION_BYTES
 from chain.errors import Invalid
+from chain.ledger import AgendaKind
 from chain.types import Address, Grains, Height, PublicKey, Signature
 from tests.builders import TILE, Case, Ledger, key, refused
+from vm.context import Context
 from vm.envelope import Authorisation, Transaction
 from vm.execute import parse
 from vm.kinds.accounts import Transfer
@@ -182,6 +185,31 @@ def test_a_failure_keeps_only_fee_and_nonce() -> None:
     ledger.audit()
 
 
+def test_what_was_done_before_a_failure_vanishes() -> None:
+    """Even if a kind changes money, state and agenda first and fails afterwards."""
+
+    def fail_late(context: Context, transaction: Transaction, body: Transfer) -> None:
+        context.debit(transaction.sender, body.amount_grains)
+        context.credit(body.to, body.amount_grains)
+        context.schedule(9, AgendaKind.JOB_DRAW, b"job")
+        context.emit("Transferred", sender=transaction.sender, to=body.to, amount_grains=body.amount_grains)
+        raise Invalid("LATE_FAILURE")
+
+    def state_after(apply: Any) -> tuple[Any, Any]:
+        ledger = Ledger()
+        parsed = ledger.parse(ledger.transfer(SENDER, OTHER.address, TILE).to_bytes())
+        transition = ledger.begin()
+        receipt = transition.add(b"", replace(parsed, kind=replace(parsed.kind, apply=apply)))
+        return receipt, transition.context.state.changes()
+
+    def fail_first(context: Context, transaction: Transaction, body: Transfer) -> None:
+        raise Invalid("LATE_FAILURE")
+
+    receipt, changes = state_after(fail_late)
+    assert (receipt.code, receipt.events) == ("LATE_FAILURE", ())
+    assert (receipt, changes) == state_after(fail_first)
+
+
 def test_dust_makes_no_account() -> None:
     ledger = Ledger()
     stranger = key(42)
@@ -207,6 +235,9 @@ def test_the_whole_balance_minus_the_fee_can_leave() -> None:
     transaction = ledger.transfer(SENDER, OTHER.address, ledger.balance(SENDER) - 10_000)
     ledger.forget()
     cost = 1_000 + len(transaction.to_bytes())
+    more = ledger.transfer(SENDER, OTHER.address, ledger.balance(SENDER) - cost + 1)
+    assert Ledger().mine(more)[0].code == "BALANCE"
+    ledger.forget()
     (receipt,) = ledger.mine(ledger.transfer(SENDER, OTHER.address, ledger.balance(SENDER) - cost))
     assert receipt.code == ""
     assert ledger.balance(SENDER) == 0

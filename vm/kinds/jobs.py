@@ -100,7 +100,7 @@ class JobClaim(Record):
 
 
 def apply_claim(context: Context, transaction: Transaction, body: JobClaim) -> None:
-    """Raises: Invalid NOT_FOUND, BAD_STATE, SELF, NOT_CHOSEN, BID, NO_COMMITTEE, BALANCE (bond), AGENDA_FULL."""
+    """Raises: Invalid NOT_FOUND, BAD_STATE, SELF, NOT_CHOSEN, BID, NO_COMMITTEE, AGENDA_FULL, BALANCE (bond)."""
     job = load_job(context, body.job)
     require_status(job, Status.OPEN)
     if job.payer == transaction.sender:
@@ -116,6 +116,7 @@ def apply_claim(context: Context, transaction: Transaction, body: JobClaim) -> N
         raise Invalid(
             "NO_COMMITTEE", found=len(judges), allowed=f"at least {rules.committee_size} other validators"
         )
+    context.require_agenda_room(context.height + job.deadline_blocks + 1)
     bond = money.bond(rules, job.escrow_grains)
     context.debit(transaction.sender, bond)
     context.lock(bond)
@@ -129,7 +130,6 @@ def apply_claim(context: Context, transaction: Transaction, body: JobClaim) -> N
         weights_epoch=epoch,
     )
     store_job(context, body.job, claimed)
-    context.require_agenda_room(claimed.commit_deadline + 1)
     context.schedule(claimed.commit_deadline + 1, AgendaKind.JOB_LATE, body.job)
     context.emit("JobClaimed", job=body.job, provider=transaction.sender, bond_grains=bond)
 
