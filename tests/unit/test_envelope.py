@@ -101,7 +101,12 @@ def test_an_unknown_version() -> None:
 
 def test_a_kind_has_its_own_size_limit() -> None:
     for kind in KINDS.values():
-        refuse_parse("SIZE", sample(kind=kind.name, body=bytes(kind.max_bytes)).to_bytes())
+        head_bytes = len(sample(kind=kind.name, body=bytes(kind.max_bytes)).to_bytes()) - kind.max_bytes
+        largest = sample(kind=kind.name, body=bytes(kind.max_bytes - head_bytes)).to_bytes()
+        assert len(largest) == kind.max_bytes
+        with pytest.raises(Invalid, match="ENC_"):
+            parse(largest, CHAIN_ID)
+        refuse_parse("SIZE", sample(kind=kind.name, body=bytes(kind.max_bytes - head_bytes + 1)).to_bytes())
 
 
 def test_nothing_is_larger_than_a_fraud_proof_needs() -> None:
