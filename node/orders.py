@@ -18,8 +18,11 @@ from chain.ints import U63_MAX
 from chain.tensors import DType, TensorInfo, row_root
 from chain.types import Address, Grains, JobId, TensorRoot
 from compute.spec.arrays import Int8Array, Int32Array
+from compute.spec.padding import round_up
+from compute.spec.profiles import PROFILES
 from genesis.spec import ChainSpec, JobRules
 from node.amounts import tile
+from node.rpc.blob_methods import MAX_PUT_BYTES
 from node.rpc.client import RpcClient
 from vm.jobs import money
 from vm.kinds.jobs import JobOpen
@@ -64,6 +67,30 @@ def quote(
     if sum(parts) > max_price_grains:
         raise _too_cheap(max_price_grains, sum(parts), f"at {tile(per_gmac_grains)} per GMAC")
     return Quote(shape, per_gmac_grains, *parts)
+
+
+def check_size(spec: ChainSpec, shape: Gemm) -> None:
+    """Refuse what the chain would take but nobody could serve: a job like that expires, and its fees are gone.
+
+    Raises: Policy JOB_SIZE.
+    """
+    profile = PROFILES[spec.profile_id]
+    wide, deep = round_up(shape.n, profile.tile), round_up(shape.k, profile.segment)
+    if wide > profile.max_n or deep > profile.max_k:
+        raise Policy(
+            "JOB_SIZE",
+            found=f"k = {shape.k}, n = {shape.n}",
+            allowed=f"k up to {profile.max_k} and n up to {profile.max_n} under this network's work profile",
+            hint="Split the product: B by columns, or both by the inner dimension, and add the parts.",
+        )
+    largest = max(shape.m, shape.n) * shape.k
+    if largest > MAX_PUT_BYTES:
+        raise Policy(
+            "JOB_SIZE",
+            found=f"a matrix of {largest} entries",
+            allowed=f"at most {MAX_PUT_BYTES}",
+            hint="Split A by rows into several jobs.",
+        )
 
 
 def check_deadline(rules: JobRules, deadline_blocks: int) -> None:

@@ -79,7 +79,7 @@ def submit(
     from chain.types import NO_ADDRESS
     from node.cli.sending import send, situation
     from node.matrix_files import check_product, load_matrix
-    from node.orders import check_deadline, order, quote, upload
+    from node.orders import check_deadline, check_size, order, quote, upload
     from node.wallet import build, require_funds
     from vm.jobs.record import job_id
 
@@ -90,11 +90,14 @@ def submit(
         now = situation(client, key)
         rules, prefix = now.spec.jobs, now.spec.address_prefix
         quoted = quote(rules, a.shape[0], b.shape[1], a.shape[1], max_price, price_per_gmac)
+        check_size(now.spec, quoted.shape)
         blocks = rules.deadline_default_blocks if deadline_blocks is None else deadline_blocks
         check_deadline(rules, blocks)
         chosen = address_named(provider, prefix, keys_dir) if provider is not None else NO_ADDRESS
         _require_escrow(now, key, quoted, blocks, chosen)
+        _warn_of_a_low_price(client.call("node_info")["ask_per_gmac_grains"], quoted)
         roots = upload(client, a), upload(client, b.T.copy())
+        now = situation(client, key)  # an upload takes time: the nonce may have been used meanwhile
         transaction = build(now, key, "job.open", order(quoted, roots, blocks, chosen))
         require_funds(now, transaction, quoted.escrow_grains, "escrow")
         send(client, transaction)
@@ -250,6 +253,17 @@ def _require_cancellable(form: dict[str, Any], sender: str) -> None:
         )
     if form["status"] != "OPEN":
         raise Policy("BAD_STATE", found=form["status"], allowed="OPEN", hint="A claimed job runs to its end.")
+
+
+def _warn_of_a_low_price(ask_grains: int, quoted: Quote) -> None:
+    """The chain takes any price; whether somebody works for it is another matter."""
+    offered = quoted.price_per_gmac_grains
+    if offered < ask_grains:
+        click.echo(
+            f"Warning: {tile(offered)} per GMAC is less than the {tile(ask_grains)} this node asks: "
+            "perhaps nobody will claim the job. Raise --max-price.",
+            err=True,
+        )
 
 
 def _require_escrow(

@@ -78,6 +78,12 @@ def test_the_quote_is_what_gets_locked(tilework: Tilework, node: MemoryNode) -> 
     assert receipt["burned_grains"] <= form["max_fee_grains"]
 
 
+def test_a_price_below_the_ask_is_warned_about(tilework: Tilework) -> None:
+    ran = tilework(*SUBMIT, "--price-per-gmac", "4")
+    assert ran.code == 0
+    assert "less than the 0.000000005 TILE this node asks" in ran.err
+
+
 def test_a_chosen_provider_and_deadline(tilework: Tilework, node: MemoryNode) -> None:
     operator = encode_address(PREFIX, OPERATOR.address)
     form = tilework(*SUBMIT, "--provider", operator, "--deadline", "7", "--json").json
@@ -133,6 +139,7 @@ MATRICES = {
     "deep.npy": np.full((10, 7), 64),
     "short.npy": np.ones((9, 7), np.int8),
     "vector.npy": np.ones(10, np.int8),
+    "broad.npy": np.ones((10, 1_025), np.int8),
     "wide.npy": np.ones((10, 16_385), np.int8),
 }
 
@@ -146,6 +153,7 @@ MATRICES = {
         (1, {"--b": "short.npy"}, "MATRIX_SHAPES: found A 6x10 and B 9x7"),
         (1, {"--b": "vector.npy"}, "MATRIX_SHAPE: found 10 in vector.npy"),
         (1, {"--b": "wide.npy"}, "PROGRAM_SIZE"),
+        (1, {"--b": "broad.npy"}, "JOB_SIZE: found k = 10, n = 1025, allowed k up to 1024 and n up to 1024"),
         (1, {"--max-price": "5000tile"}, "BALANCE: found 1,000 TILE in the account, allowed at least 4,067"),
         (1, {"--max-price": "10"}, "PRICE: found at most 0.00000001 TILE"),
         (1, {"--price-per-gmac": "100000000tile"}, "PRICE"),
