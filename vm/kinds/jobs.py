@@ -145,13 +145,13 @@ class JobCommit(Record):
 
 
 def apply_commit(context: Context, transaction: Transaction, body: JobCommit) -> None:
-    """Raises: Invalid NOT_FOUND, NOT_OWNER, BAD_STATE, LATE, PATH."""
+    """Raises: Invalid NOT_FOUND, LATE, BAD_STATE, NOT_OWNER, PATH."""
     job = load_job(context, body.job)
+    if job.status is Status.LATE:  # this block's agenda, or an earlier one's, ended it
+        raise Invalid("LATE", found=context.height, allowed=f"at most height {job.commit_deadline}")
     require_status(job, Status.CLAIMED)
     if job.provider != transaction.sender:
         raise Invalid("NOT_OWNER", found=transaction.sender, allowed=job.provider)
-    if context.height > job.commit_deadline:
-        raise Invalid("LATE", found=context.height, allowed=f"at most height {job.commit_deadline}")
     steps = len(job.program.steps)
     last = TraceRecord(steps - 1, job.program.steps[-1].op, resolve(job.program).output, body.result_root)
     if not verify_result(body.trace_root, trace_key(body.job, job.provider), last, steps, body.path):
