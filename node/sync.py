@@ -106,13 +106,16 @@ class Sync:
             self.active = False
 
     async def _catch_up(self, peer: PeerId) -> None:
+        """Take the peer's chain from the fork on; a long branch stays lighter than ours over many replies."""
+        reached, last = 0, tuple[BlockHash, ...]()
         while True:
-            request = HeadersRequest(self._locator(), MAX_HEADERS)
+            request = HeadersRequest((*last, *self._locator()), MAX_HEADERS)
             reply = Headers.from_bytes(await self._ask(peer, RequestKind.HEADERS, request.to_bytes()))
             headers = [Header.from_bytes(data) for data in reply.headers]
-            missing = [header.id for header in headers if self._chain.meta(header.id) is None]
-            if not missing:
+            if not headers or headers[-1].height <= reached:
                 return
+            reached, last = headers[-1].height, (headers[-1].id,)
+            missing = [header.id for header in headers if self._chain.meta(header.id) is None]
             while missing:
                 blocks = await self._bodies(peer, tuple(missing[:MAX_BODIES]))
                 if not blocks:
