@@ -58,9 +58,7 @@ def started(price: int = BIG_PRICE, bid: int | None = None) -> tuple[Case, Spend
     case = Case(price_per_gmac=price)
     spending = Spending(case)
     case.open()
-    spending.fees[case.payer.address] = (
-        spending.start["payer"] - case.ledger.balance(case.payer) - case.now.escrow_grains
-    )
+    spending.opened()
     assert spending.pay(case.provider, case.claim_body(bid)) == ""
     assert spending.pay(case.provider, case.commit_body()) == ""
     return case, spending
@@ -206,9 +204,7 @@ def test_late_after_the_deadline() -> None:
     case = Case(deadline_blocks=5, price_per_gmac=BIG_PRICE * 1000)
     spending = Spending(case)
     case.open()
-    spending.fees[case.payer.address] = (
-        spending.start["payer"] - balances(case)["payer"] - case.now.escrow_grains
-    )
+    spending.opened()
     assert spending.pay(case.provider, case.claim_body()) == ""
     case.ledger.mine_to(case.now.claimed_height + 5)
     assert case.status is Status.CLAIMED
@@ -235,9 +231,7 @@ def test_slashed_by_a_proof_at_any_time_before_the_end(when: str) -> None:
     case = Case(price_per_gmac=BIG_PRICE * 1000)
     spending = Spending(case)
     case.open()
-    spending.fees[case.payer.address] = (
-        spending.start["payer"] - balances(case)["payer"] - case.now.escrow_grains
-    )
+    spending.opened()
     wrong = case.product.wrong_result()
     assert spending.pay(case.provider, case.claim_body()) == ""
     assert spending.pay(case.provider, case.commit_body(wrong)) == ""
