@@ -17,6 +17,8 @@ from vm.execute import Parsed, check_includable, parse
 MAX_TRANSACTIONS = 20_000
 MAX_POOL_BYTES = 32 << 20
 MAX_PER_ACCOUNT = 256
+_LENGTH_BYTES = 5
+"""Most that a byte string costs in a batch besides its bytes."""
 _HINT_FEE = "Raise the fee and send it again."
 
 
@@ -111,7 +113,7 @@ class Mempool:
         found: list[bytes] = []
         for queue in self._queues.values():
             for data, _ in queue.values():
-                limit_bytes -= len(data)
+                limit_bytes -= len(data) + _LENGTH_BYTES
                 if limit_bytes < 0:
                     return found
                 found.append(data)

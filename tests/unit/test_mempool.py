@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain.errors import Invalid, Policy
+from node.messages import TransactionBatch
 from tests.mining import SPEC, Node, transfer
 
 
@@ -80,3 +81,14 @@ def test_adding_twice_changes_nothing():
     first = node.mempool.add(transfer(1, 0, 5_000))
     assert node.mempool.add(transfer(1, 0, 5_000)) == first
     assert len(node.mempool) == 1
+
+
+def test_an_answer_about_waiting_transactions_keeps_its_bound_as_it_travels():
+    """The encoding of a batch adds a length to each transaction; an answer over the limit would not be sent."""
+    node = Node(SPEC)
+    for nonce in range(20):
+        node.mempool.add(transfer(1, nonce, 5_000))
+    one = len(node.mempool.waiting(10**6)[0])
+    for limit_bytes in range(one, 21 * one, 97):
+        batch = TransactionBatch(tuple(node.mempool.waiting(limit_bytes)))
+        assert len(batch.to_bytes()) <= limit_bytes + 5
