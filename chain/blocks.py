@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 from chain.codec import U63, BigUint, Blob, Nested, Raw, Record, Seq, Text, WireType, pack
-from chain.errors import Invalid
 from chain.hashing import Tag, h256
 from chain.types import ZERO_HASH, Address, BlockHash, Grains, Hash32, Height, TxId
 
@@ -119,11 +118,3 @@ class Receipt(Record):
     burned_grains: Annotated[Grains, U63]
     tip_grains: Annotated[Grains, U63]
     events: Annotated[tuple[Event, ...], Seq(Nested(Event), MAX_EVENTS)]
-
-
-def check_same_fields(left: Record, right: Record, code: str) -> None:
-    """Raise Invalid naming the first field in which two records of one class differ."""
-    for field in fields(left):  # type: ignore[arg-type]
-        found, allowed = getattr(left, field.name), getattr(right, field.name)
-        if found != allowed:
-            raise Invalid(f"{code}_{field.name.upper()}", found=found, allowed=allowed)

@@ -8,7 +8,6 @@ from chain.ledger import Namespace, state_key
 from chain.state.reader import StateReader
 from chain.types import NO_JOB, Hash32
 from compute.spec.certificate import Certificate
-from compute.spec.claim import Binding
 from compute.spec.padding import round_up
 from compute.spec.profiles import PROFILES
 from compute.spec.verify import verify_certificate
@@ -55,8 +54,3 @@ def check_binding(state: StateReader, header: Header, certificate: Certificate, 
 def block_work(target: int) -> int:
     """Expected MACs behind a block: floor(2^256 / (target + 1)) [WORK-CHAIN]."""
     return (1 << 256) // (target + 1)
-
-
-def is_bound(binding: Binding) -> bool:
-    """Whether a block was won by a job's product."""
-    return binding.job != NO_JOB

@@ -43,7 +43,7 @@ from genesis.presets import preset
 from genesis.spec import GRAINS_PER_TILE, Allocation, ChainSpec, FoundingValidator
 from vm.envelope import Transaction
 from vm.execute import Parsed, parse
-from vm.jobs.challenge import Fault, FraudProof, Opening, element_proof
+from vm.jobs.challenge import FraudProof, Opening, element_proof, malformed_proof
 from vm.jobs.committee import attest_commitment
 from vm.jobs.record import Job, Status, Verdict, job_id
 from vm.kinds.accounts import Transfer
@@ -396,16 +396,14 @@ class Case:
         )
 
     def malformed_proof(self, tensor: int, shown: Opening) -> FraudProof:
-        return FraudProof(
+        return malformed_proof(
             self.job_id,
             self.product.program,
             self.product.input_roots,
             self.provider.address,
             self.ledger.job(self.job_id).result_root,
-            Fault.MALFORMED,
-            tensor,
-            0,
-            (shown,),
+            tensor=tensor,
+            opening=shown,
         )
 
     # -- steps ------------------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from chain.types import Grains
 from tests.builders import STAKE_GRAINS, TILE, Ledger, funded_spec, key
 from vm.kinds.staking import StakeRegister
@@ -73,4 +75,15 @@ def test_registering_needs_the_minimum() -> None:
     (receipt,) = ledger.mine(ledger.sign(key(7), StakeRegister(Grains(1))))
     assert receipt.code == ""
     assert ledger.stake(key(7).address) == minimum + 1
+    ledger.audit()
+
+
+def test_the_number_of_validators_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An epoch boundary walks through all of them."""
+    monkeypatch.setattr("vm.kinds.staking.MAX_VALIDATORS", 5)
+    ledger = Ledger(SPEC)
+    (receipt,) = ledger.mine(ledger.sign(key(7), StakeRegister(Grains(5_000 * TILE))))
+    assert receipt.code == "VALIDATORS_FULL"
+    (receipt,) = ledger.mine(ledger.sign(key(0), StakeRegister(Grains(TILE))))
+    assert receipt.code == "", "who is one already may add to its stake"
     ledger.audit()
