@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ MOSTLY_SENSIBLE = rounds(
 )
 LONGEST_BLOCKS = SPEC.jobs.open_expiry_blocks + 8 + SPEC.jobs.settle_offset
 ENDS = (Status.SETTLED, Status.CANCELLED, Status.EXPIRED, Status.LATE, Status.VOID, Status.SLASHED)
+EVERYTHING = ("open", "cancel", "claim", "commit", "attest", "challenge", "transfer", "stake", *["push"] * 20)
 
 
 def drain(world: World) -> None:
@@ -36,17 +38,16 @@ def test_every_job_ends_once_and_its_money_with_it(story: list[Round]) -> None:
     drain(world)
 
 
-def test_random_stories_reach_every_end_and_most_refusals() -> None:
-    """The properties above are worth something only if the drawing gets everywhere."""
+def random_stories(count: int, seed: int) -> Counter[str]:
+    """Tell stories of sixty blocks and count what happened in them."""
     seen: Counter[str] = Counter()
-    source = random.Random(20)
-    acts = ("open", "cancel", "claim", "commit", "attest", "challenge", "transfer", "stake", *["push"] * 20)
-    for _ in range(6):
+    source = random.Random(seed)
+    for _ in range(count):
         world = World()
         for _ in range(60):
             moves = [
                 Move(
-                    source.choice(acts),
+                    source.choice(EVERYTHING),
                     source.randrange(8),
                     source.randrange(4),
                     source.choice([0, 999, source.randrange(1 << 52)]),
@@ -57,7 +58,18 @@ def test_random_stories_reach_every_end_and_most_refusals() -> None:
             world.play(Round(moves, source.random() < 0.5, 0))
         drain(world)
         seen += world.seen
-    missing = {end.name for end in ENDS} - set(seen)
-    assert not missing, f"never reached: {missing}"
+    return seen
+
+
+def test_random_stories_reach_every_end_and_most_refusals() -> None:
+    """The properties above are worth something only if the drawing gets everywhere."""
+    seen = random_stories(6, seed=20)
+    assert not {end.name for end in ENDS} - set(seen)
     codes = {"SELF", "NOT_OWNER", "BAD_STATE", "NOT_WRONG", "DUST", "refused CONFLICT", "refused WINDOW"}
-    assert not codes - set(seen), f"never reached: {codes - set(seen)}"
+    assert not codes - set(seen)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_many_random_stories(seed: int) -> None:
+    assert random_stories(20, seed)["SETTLED"]

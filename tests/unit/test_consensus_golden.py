@@ -71,7 +71,7 @@ GOLDEN = {
     "trace key": SECRET,
     "trace root": trace_root(SECRET, [TraceRecord(0, Op.GEMM, PROGRAM.inputs[0], TensorRoot(RESULT))]),
     "beacon": BEACON,
-    "draw": b"".join(draw(BEACON, [Weight(key(i).address, Grains(10 + i)) for i in range(5)], 3)),
+    "draw": b"".join(draw(BEACON, [Weight(key(i).address, Grains(10 + i)) for i in range(5)], 2)),
     "attestation": attest_commitment(JobId(JOB), BOB.address, Verdict.WRONG, b"\x08" * 32, b"\x09" * 32),
 }
 EXPECTED = {
@@ -87,7 +87,7 @@ EXPECTED = {
     "trace key": "1d7b052af415ff3031b5474ff142901b2d05af5960b5daf8c32a1f18ef12161a",
     "trace root": "bbf21e80b2449cc09bac9dba884a2e6e3e12326f3e85f46cfe65b78a4f60a997",
     "beacon": "132d36a7c5f807f5a80a975d4c9b8683e005f6df852c4bce6313489e5e658663",
-    "draw": "adf4ea14fa06861efc53b3e20da7bd94457615b7a2c1f9c7080b20b74792f71e9c67730177736b655e398ff84dee6e5da0c79c67db05f08d0efec113",
+    "draw": "adf4ea14fa06861efc53b3e20da7bd94457615b7a2c1f9c7080b20b74792f71e9c67730177736b65",
     "attestation": "e3fb00cf2e36a06c718d662c16c464f41d55fd18fe3ba6514ef1f84d77a007bd",
 }
 

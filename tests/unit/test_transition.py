@@ -173,3 +173,12 @@ def test_two_ledgers_with_the_same_blocks_agree() -> None:
         return case.ledger.tree.root
 
     assert story() == story()
+
+
+def test_a_body_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger()
+    transactions = transfers(ledger, 4)
+    monkeypatch.setattr("consensus.transition.MAX_BODY_BYTES", sum(map(len, transactions[:3])))
+    assert len(run(ledger, transactions[:3]).receipts) == 4
+    with pytest.raises(Invalid, match="BLOCK_FULL"):
+        run(ledger, transactions)
