@@ -19,7 +19,8 @@ from chain.ledger import Account, ChainState
 from chain.types import Grains, JobId
 from compute.spec.claim import NO_BINDING, Binding
 from consensus.transition import Transition
-from tests.builders import STAKE_GRAINS, TILE, ZERO, Case, Ledger, Product, funded_spec, key
+from tests.builders import STAKE_GRAINS, TILE, ZERO, Ledger, funded_spec, key
+from tests.cases import Case, Product
 from vm.jobs.record import Job, Status, Verdict
 from vm.kinds.accounts import Transfer
 from vm.kinds.audits import ChallengeProve, JobAttest

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from chain.codec import Record
 from chain.errors import Invalid
 from chain.types import Grains
-from tests.builders import Case, key
+from tests.builders import key
+from tests.cases import Case
 from tests.strategies import records
 from vm.execute import parse
 from vm.jobs.record import Status

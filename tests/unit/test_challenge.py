@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from chain.errors import Invalid
 from chain.tensors import TensorInfo, _bind_shape, _keys, _level_above, path_length, row_root
 from chain.types import Address, Hash32, JobId, TensorRoot
-from tests.builders import ZERO, Case, Product, key, opening
+from tests.builders import ZERO, key
+from tests.cases import Case, Product, opening
 from vm.jobs.challenge import MAX_PROOF_BYTES, Fault, FraudProof, Opening, is_well_formed, judge
 from vm.jobs.record import Status
 from vm.kinds.audits import ChallengeProve

@@ -11,7 +11,8 @@ from chain.blocks import MAX_TRANSACTION_BYTES
 from chain.errors import Invalid
 from chain.ledger import AgendaKind
 from chain.types import Address, Grains, Height, PublicKey, Signature
-from tests.builders import TILE, Case, Ledger, key, refused
+from tests.builders import TILE, Ledger, key, refused
+from tests.cases import Case
 from vm.context import Context
 from vm.envelope import Authorisation, Transaction
 from vm.execute import parse

@@ -13,7 +13,8 @@ from chain.ledger import TICKET_RING
 from chain.merkle import list_root
 from chain.types import ZERO_HASH, Grains, Hash32
 from consensus.transition import EMPTY_VOTES_ROOT, Outcome, check_commitments, run_block
-from tests.builders import TILE, Case, Ledger, funded_spec, key
+from tests.builders import TILE, Ledger, funded_spec, key
+from tests.cases import Case
 from vm.jobs.record import Status, Verdict
 from vm.kinds.jobs import JobCancel
 from vm.kinds.staking import StakeRegister

@@ -15,7 +15,8 @@ from compute.spec.claim import NO_BINDING, Binding, Mu
 from compute.spec.profiles import TEST
 from compute.spec.reference import reference_attempt
 from consensus.work import block_work, check_binding, check_work
-from tests.builders import Case, Ledger, Product
+from tests.builders import Ledger
+from tests.cases import Case, Product
 from tests.work_samples import random_matrix
 from vm.jobs.record import Verdict
 
