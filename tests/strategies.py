@@ -43,7 +43,11 @@ def wire_values(kind: WireType) -> st.SearchStrategy[Any]:
             top = (1 << 8 * kind.size) - 1
             return st.sampled_from([0, top]) | st.integers(0, top)
         case Raw():
-            return st.binary(min_size=kind.size, max_size=kind.size) if kind.size <= DRAWN_BYTES else _long(kind.size)
+            return (
+                st.binary(min_size=kind.size, max_size=kind.size)
+                if kind.size <= DRAWN_BYTES
+                else _long(kind.size)
+            )
         case Blob():
             return st.binary(max_size=min(kind.maximum, DRAWN_BYTES))
         case Text():

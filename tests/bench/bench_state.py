@@ -42,10 +42,18 @@ def fill(tree: StateTree, store: LevelKV, accounts: int) -> None:
 
 
 def blocks(tree: StateTree, store: LevelKV, accounts: int, changes: int) -> dict[str, float]:
-    times: dict[str, list[float]] = {"stage ms": [], "write ms": [], "apply ms": [], "batch kB": [], "undo kB": []}
+    times: dict[str, list[float]] = {
+        "stage ms": [],
+        "write ms": [],
+        "apply ms": [],
+        "batch kB": [],
+        "undo kB": [],
+    }
     for block in range(BLOCKS):
         picked = {
-            key_of(int.from_bytes(value_of(block * changes + i), "big") % accounts): value_of(~(block * i) & 0xFFFFFFFF)
+            key_of(int.from_bytes(value_of(block * changes + i), "big") % accounts): value_of(
+                ~(block * i) & 0xFFFFFFFF
+            )
             for i in range(changes)
         }
         start = time.process_time()
@@ -73,14 +81,18 @@ def main(accounts: int, changes: int) -> None:
             print(f"{name:>10} {value:9.2f}")
         start = time.process_time()
         loaded = StateTree.load(store)
-        print(f"      load {(time.process_time() - start) * 1000:9.0f} ms, same root {loaded.root == tree.root}")
+        print(
+            f"      load {(time.process_time() - start) * 1000:9.0f} ms, same root {loaded.root == tree.root}"
+        )
         start = time.process_time()
         proofs = [tree.prove(key_of(number)) for number in range(0, accounts, max(1, accounts // PROOFS))]
         made_at = time.process_time()
         sizes = [len(proof.to_bytes()) for proof in proofs if proof]
         checked_from = time.process_time()
         keys = (key_of(number) for number in range(0, accounts, max(1, accounts // PROOFS)))
-        sound = all(proof and verify_inclusion(tree.root, key, proof) for key, proof in zip(keys, proofs, strict=True))
+        sound = all(
+            proof and verify_inclusion(tree.root, key, proof) for key, proof in zip(keys, proofs, strict=True)
+        )
         checked = time.process_time()
         print(f"     prove {(made_at - start) / len(proofs) * 1e6:9.1f} us")
         print(f"    verify {(checked - checked_from) / len(proofs) * 1e6:9.1f} us, all good {sound}")

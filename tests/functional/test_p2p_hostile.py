@@ -58,7 +58,7 @@ class Attacker:
 
 @asynccontextmanager
 async def attack(**options: object) -> AsyncIterator[tuple[World, Attacker]]:
-    """A victim, made with `options`, an attacker, and at the end the question whether the victim serves and hears an honest node."""
+    """A victim made with `options`, an attacker, and at the end: does the victim serve and hear an honest node?"""
     async with world("libp2p") as w:
         victim = await w.node(**options)
         host = new_host(key_pair=create_new_key_pair(b"\xaa" * 32))

@@ -34,7 +34,9 @@ CHANGES = st.dictionaries(KEYS, st.none() | st.binary(max_size=5), max_size=60)
 
 def naive_root(state: Mapping[StateKey, bytes]) -> Hash32:
     """The definition, word for word: split at the first bit in which the keys differ."""
-    return _naive([(format(int.from_bytes(key, "big"), "0256b"), key, state[key]) for key in sorted(state)], 0)
+    return _naive(
+        [(format(int.from_bytes(key, "big"), "0256b"), key, state[key]) for key in sorted(state)], 0
+    )
 
 
 def _naive(entries: list[tuple[str, StateKey, bytes]], depth: int) -> Hash32:
@@ -49,7 +51,9 @@ def _naive(entries: list[tuple[str, StateKey, bytes]], depth: int) -> Hash32:
     return h256(Tag.STATE_NODE, bytes([depth]) + _naive(left, depth + 1) + _naive(right, depth + 1))
 
 
-def changed(state: Mapping[StateKey, bytes], changes: Mapping[StateKey, bytes | None]) -> dict[StateKey, bytes]:
+def changed(
+    state: Mapping[StateKey, bytes], changes: Mapping[StateKey, bytes | None]
+) -> dict[StateKey, bytes]:
     merged = {**state, **changes}
     return {key: value for key, value in merged.items() if value is not None}
 
@@ -141,13 +145,18 @@ def test_proofs_are_complete_and_sound(state: dict[StateKey, bytes], asked: list
         if state:
             assert not verify_absence(root, key, AbsenceProof(()))
             (witness,) = absent.witness
-            assert not verify_absence(root, key, AbsenceProof((replace(witness, value=witness.value + b"x"),)))
+            assert not verify_absence(
+                root, key, AbsenceProof((replace(witness, value=witness.value + b"x"),))
+            )
 
 
 def _damaged(proof: InclusionProof) -> list[InclusionProof]:
     """One lie per part of a proof."""
     path = proof.path
-    lies = [replace(proof, value=proof.value + b"x"), replace(proof, path=(*path, Step(0, Hash32(bytes(32)))))]
+    lies = [
+        replace(proof, value=proof.value + b"x"),
+        replace(proof, path=(*path, Step(0, Hash32(bytes(32))))),
+    ]
     for at, step in enumerate(path):
         others = (
             (),

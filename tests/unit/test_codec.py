@@ -36,7 +36,7 @@ class Sample(Record):
 
 
 SAMPLE = Sample("tile", 5, Inner(7), (1, 200, 300))
-GOLDEN = "94" "a474696c65" "c41000000000000000000000000000000005" "9107" "9301ccc8cd012c"
+GOLDEN = "94a474696c65c4100000000000000000000000000000000591079301ccc8cd012c"
 
 
 def test_golden_encoding() -> None:

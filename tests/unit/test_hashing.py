@@ -30,9 +30,18 @@ def test_tags_are_distinct_and_fit() -> None:
 def test_golden_digests() -> None:
     """Fixed for ever: changing one of these splits the network."""
     assert h256(Tag.ADDRESS, b"").hex() == "99d293858c2659fb3bf2476b971c7f42ac3757ca8fbc4e9c734f7e82bd5b3c7c"
-    assert h256(Tag.STATE_NODE, bytes(65)).hex() == "f10c62a5541c59ea302a6866f8c1e81b4f885e4dfb2e58a19931faf507ad6b89"
-    assert b3(BulkTag.TENSOR_LEAF, b"").hex() == "e8010027c928b22f27ad37753feaf9b71668a718c1c12af6e6b9c4dcb98c6019"
-    assert b3_keyed(bytes(32), b"tile").hex() == "9c80e4be323b9940c08640b1f46098af52bf9063b21ce871f8a2d85faecfc2c5"
+    assert (
+        h256(Tag.STATE_NODE, bytes(65)).hex()
+        == "f10c62a5541c59ea302a6866f8c1e81b4f885e4dfb2e58a19931faf507ad6b89"
+    )
+    assert (
+        b3(BulkTag.TENSOR_LEAF, b"").hex()
+        == "e8010027c928b22f27ad37753feaf9b71668a718c1c12af6e6b9c4dcb98c6019"
+    )
+    assert (
+        b3_keyed(bytes(32), b"tile").hex()
+        == "9c80e4be323b9940c08640b1f46098af52bf9063b21ce871f8a2d85faecfc2c5"
+    )
 
 
 def test_blake3_vectors() -> None:

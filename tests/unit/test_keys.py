@@ -138,7 +138,14 @@ def test_zip215_cases_are_all_refused() -> None:
 def test_cctv() -> None:
     """Small order, other encodings, or a torsion part left over in the equation: any of these refuses."""
     cases = json.loads(outside("ed25519-cctv/ed25519vectors.json").read_text())
-    refusing = {"low_order_R", "low_order_A", "low_order_residue", "non_canonical_R", "non_canonical_A", "reencoded_k"}
+    refusing = {
+        "low_order_R",
+        "low_order_A",
+        "low_order_residue",
+        "non_canonical_R",
+        "non_canonical_A",
+        "reencoded_k",
+    }
     accepted = 0
     for number, case in enumerate(cases):
         expected = not refusing & set(case["flags"] or ())

@@ -60,7 +60,9 @@ def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_second_opener_is_told_who_is_in_the_way(tmp_path: Path) -> None:
     store = LevelKV.open(tmp_path / "db")
-    with pytest.raises(LocalFault, match=rf"DB_LOCKED: found process {os.getpid()} in .*allowed one process") as fault:
+    with pytest.raises(
+        LocalFault, match=rf"DB_LOCKED: found process {os.getpid()} in .*allowed one process"
+    ) as fault:
         LevelKV.open(tmp_path / "db")
     assert "Stop the other node" in fault.value.hint
     other = "import sys; from chain.leveldb import LevelKV; LevelKV.open(sys.argv[1])"
