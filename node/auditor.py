@@ -24,6 +24,7 @@ from node.blobs import BlobStore
 from node.chain import Chain
 from node.duties import Duties
 from node.importer import Importer
+from node.job_watch import JobWatch
 from node.mempool import Mempool
 from node.miner import as_matrix
 from node.ports import Cpu
@@ -37,7 +38,6 @@ from vm.tensor.program import resolve
 from vm.tensor.trace import trace_key
 
 log = logging.getLogger("tilework.auditor")
-_LOOK_BACK_JOBS = 256
 UNSEEN = (Verdict.UNAVAILABLE, Hash32(ZERO_HASH))
 """The verdict on a result that nobody served until the last block in which one can commit."""
 
@@ -64,6 +64,7 @@ class Auditor:
         self._exchange = exchange
         self._key = key
         self._cpu = cpu
+        self._watch = JobWatch(chain)
         self._busy: set[JobId] = set()
         self._fetched: set[JobId] = set()
         self._verdicts: dict[tuple[JobId, Hash32], tuple[Verdict, Hash32]] = {}
@@ -75,7 +76,7 @@ class Auditor:
             while True:
                 version = await self._importer.heads.after(version)
                 context = self._chain.context()
-                for identity in self._chain.jobs(_LOOK_BACK_JOBS):
+                for identity in self._watch.under_way():
                     job = load_job(context, identity)
                     if job.status == Status.COMMITTED and identity not in self._busy and self._concerned(job):
                         self._busy.add(identity)

@@ -13,6 +13,7 @@ import trio
 from chain.errors import TileworkError
 from chain.tensors import row_root
 from chain.types import NO_ADDRESS, Address, Grains, JobId, TensorRoot
+from compute.messages import MAX_MATRIX_BYTES
 from compute.spec.padding import round_up
 from compute.spec.profiles import PROFILES
 from node.blobs import BlobStore
@@ -20,6 +21,7 @@ from node.chain import Chain
 from node.duties import Duties
 from node.faults import Fault
 from node.importer import Importer
+from node.job_watch import JobWatch
 from node.mempool import Mempool
 from node.miner import Miner
 from node.ports import Clock, Cpu
@@ -33,6 +35,7 @@ from vm.tensor.trace import TraceRecord, result_path, trace_key, trace_root
 
 log = logging.getLogger("tilework.provider")
 _LOOK_BACK_JOBS = 256
+"""Open jobs are looked for among so many of the newest; those we have claimed are never out of sight."""
 _STAGGER_MS = 150
 """Providers that see a job at the same moment wait different times before claiming, so that few fees are lost."""
 
@@ -69,7 +72,9 @@ class Provider:
         self._cpu = cpu
         self._ask = ask_per_gmac_grains
         self._fault = fault
+        self._watch = JobWatch(chain)
         self._busy: set[JobId] = set()
+        self._asked: set[JobId] = set()
         self._results: dict[JobId, tuple[TensorRoot, JobCommit]] = {}
 
     async def run(self) -> None:
@@ -79,7 +84,7 @@ class Provider:
             while True:
                 version = await self._importer.heads.after(version)
                 context = self._chain.context()
-                for identity in self._chain.jobs(_LOOK_BACK_JOBS):
+                for identity in dict.fromkeys((*self._watch.under_way(), *self._chain.jobs(_LOOK_BACK_JOBS))):
                     job = load_job(context, identity)
                     if identity in self._busy:
                         continue
@@ -102,15 +107,47 @@ class Provider:
             self._busy.discard(identity)
 
     def _wants(self, job: Job) -> bool:
-        """Asked of us, at our price, and small enough for the active profile: a claim is a promise."""
+        """Asked of us, at our price, and something we can finish: a claim is a promise."""
+        return (
+            job.payer != self._address
+            and job.chosen_provider in (NO_ADDRESS, self._address)
+            and job.price_per_gmac_grains >= self._ask
+            and self._fits(job)
+            and self._is_in_time(job)
+        )
+
+    def _fits(self, job: Job) -> bool:
+        """Small enough for the active profile and for a worker."""
         shape = resolve(job.program)
         return (
             round_up(shape.n, self._profile.tile) <= self._profile.max_n
             and round_up(shape.k, self._profile.segment) <= self._profile.max_k
-            and job.payer != self._address
-            and job.chosen_provider in (NO_ADDRESS, self._address)
-            and job.price_per_gmac_grains >= self._ask
+            and all(info.total_bytes <= MAX_MATRIX_BYTES for info in job.program.inputs)
         )
+
+    def _is_in_time(self, job: Job) -> bool:
+        """Whether it and everything promised before take less than half its deadline at the measured rate."""
+        work_macs = self._work_macs(job) + sum(self._work_macs(other) for other in self._promised())
+        work_ms = work_macs * 1000 // max(1, self._miner.macs_per_second)
+        return 2 * work_ms <= job.deadline_blocks * self._chain.spec.pace.block_time_ms
+
+    def _promised(self) -> list[Job]:
+        """Jobs whose product we still owe: claimed by us, or with our claim waiting for a block."""
+        context = self._chain.context()
+        self._asked = {identity for identity in self._asked if self._duties.pending((identity, "claim"))}
+        owed = dict.fromkeys((*self._watch.under_way(), *self._asked))
+        jobs = [load_job(context, identity) for identity in owed if identity not in self._results]
+        return [
+            job
+            for job in jobs
+            if job.status == Status.OPEN or (job.status == Status.CLAIMED and job.provider == self._address)
+        ]
+
+    def _work_macs(self, job: Job) -> int:
+        """What a job's product costs with its padding."""
+        shape, profile = resolve(job.program), self._profile
+        rows, columns = round_up(shape.m, profile.tile), round_up(shape.n, profile.tile)
+        return rows * columns * round_up(shape.k, profile.segment)
 
     async def _claim(self, identity: JobId, job: Job) -> None:
         """Hold and range-check the inputs first: claiming asserts both."""
@@ -129,8 +166,10 @@ class Provider:
         if (
             self._claimed_by_another(identity)
             or load_job(self._chain.context(), identity).status != Status.OPEN
+            or not self._is_in_time(job)  # more may have been promised meanwhile
         ):
             return
+        self._asked.add(identity)
         await self._duties.perform((identity, "claim"), "job.claim", JobClaim(identity, Grains(self._ask)))
 
     def _claimed_by_another(self, identity: JobId) -> bool:
