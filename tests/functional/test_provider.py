@@ -42,7 +42,7 @@ async def test_a_claimed_job_stays_in_sight_however_many_are_opened(tmp_path, au
 
 
 async def test_no_more_is_claimed_than_can_be_finished(tmp_path, autojump_clock):
-    """The workers say 4 million MAC/s, a job of 15 million takes 4 s: within a deadline of 30 s four of them fit, not ten."""
+    """A job of 15 million MACs takes 4 s at 4 million per second: three fit into half of 30 blocks, not ten."""
     big_a = np.random.default_rng(3).integers(-63, 64, (240, 256))
     big_b = np.random.default_rng(4).integers(-63, 64, (256, 250))
     async with world(tmp_path) as net:
