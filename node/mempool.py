@@ -7,6 +7,7 @@ block; size is bounded. Which transactions really fit is decided by the transiti
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import heapify, heappop, heapreplace
 
 from chain.blocks import Block
 from chain.errors import Invalid, Policy, TileworkError
@@ -95,18 +96,26 @@ class Mempool:
         return nonce
 
     def candidates(self) -> Iterator[tuple[bytes, Parsed]]:
-        """Transactions in the order a producer should try them: per account by nonce, best tip per weight first."""
+        """Transactions in the order a producer should try them: per account by nonce, best tip per weight first.
+
+        Equal prices go by address, the highest first, so that every producer with this pool offers the same.
+        """
         context = self._chain.context()
-        heads = {address: context.account(address).nonce for address in self._queues}
-        while heads:
-            ready = [(a, self._queues[a][n]) for a, n in heads.items() if n in self._queues[a]]
-            if not ready:
-                return
-            address, best = max(ready, key=lambda item: (_price(item[1][1]), item[0]))
-            heads[address] += 1
-            if heads[address] not in self._queues[address]:
-                del heads[address]
-            yield best
+        firsts = ((address, context.account(address).nonce) for address in self._queues)
+        heap = [
+            (-_price(queue[nonce][1]), _descending(address), nonce)
+            for address, nonce in firsts
+            if nonce in (queue := self._queues[address])
+        ]
+        heapify(heap)
+        while heap:
+            _, place, nonce = heap[0]
+            queue = self._queues[_descending(place)]
+            yield queue[nonce]
+            if nonce + 1 in queue:
+                heapreplace(heap, (-_price(queue[nonce + 1][1]), place, nonce + 1))
+            else:
+                heappop(heap)
 
     def waiting(self, limit_bytes: int) -> list[bytes]:
         """Some waiting transactions, for a peer that asks."""
@@ -151,6 +160,11 @@ class Mempool:
         self._bytes -= len(data)
         if not self._queues[address]:
             del self._queues[address]
+
+
+def _descending(address: Address) -> Address:
+    """Sorts the other way round; its own inverse."""
+    return Address(bytes(255 - byte for byte in address))
 
 
 def _price(parsed: Parsed) -> int:

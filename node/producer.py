@@ -12,6 +12,9 @@ from consensus.transition import EMPTY_VOTES_ROOT, Transition
 from node.chain import Chain
 from node.mempool import Mempool
 
+_TRIED_WHEN_FULL = 64
+"""Transactions that may still be tried for the last room of a block; a full pool must not hold the node up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -31,11 +34,17 @@ def build_template(chain: Chain, mempool: Mempool, miner: Address, number: int, 
     parent = chain.head
     transition = Transition(chain.spec, chain.state, chain.parent_of(parent))
     chosen: list[bytes] = []
+    too_many = 0
     for data, parsed in mempool.candidates():
         try:
             transition.add(data, parsed)
-        except Invalid:
-            continue  # does not fit into this block; the pool keeps or drops it when the head changes
+        except (
+            Invalid
+        ) as error:  # does not fit into this block; the pool keeps or drops it when the head changes
+            too_many += error.code == "BLOCK_FULL"
+            if too_many > _TRIED_WHEN_FULL:
+                break
+            continue
         chosen.append(data)
     outcome = transition.finish()
     header = Header(

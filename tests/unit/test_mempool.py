@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from chain.errors import Invalid, Policy
 from node.messages import TransactionBatch
+from tests.builders import key
 from tests.mining import SPEC, Node, transfer
 
 
@@ -92,3 +95,44 @@ def test_an_answer_about_waiting_transactions_keeps_its_bound_as_it_travels():
     for limit_bytes in range(one, 21 * one):
         batch = TransactionBatch(tuple(node.mempool.waiting(limit_bytes)))
         assert len(batch.to_bytes()) <= limit_bytes + 5
+
+
+def test_the_order_is_that_of_the_plain_definition():
+    """Again and again the best tip per weight among the next transactions of all accounts, the highest address first."""
+    node = Node(SPEC)
+    tips = {sender: [(7 * sender + 3 * nonce) % 5 for nonce in range(6)] for sender in range(1, 5)}
+    for sender, of_nonce in tips.items():
+        for nonce, tip in enumerate(of_nonce):
+            node.mempool.add(transfer(sender, nonce, 5_000, tip=tip))
+    following = dict.fromkeys(tips, 0)
+    expected = []
+    while following:
+        sender = max(following, key=lambda each: (tips[each][following[each]], key(each).address))
+        expected.append((key(sender).address, following[sender]))
+        following[sender] += 1
+        if following[sender] == len(tips[sender]):
+            del following[sender]
+    offered = [
+        (parsed.transaction.sender, parsed.transaction.nonce) for _, parsed in node.mempool.candidates()
+    ]
+    assert offered == expected
+
+
+def test_a_full_block_ends_the_search_for_more():
+    """Only a few more are tried for the last room: a full pool must not hold the node up."""
+    money = replace(SPEC.money, block_weight_limit=30)
+    node = Node(replace(SPEC, money=money))
+    for nonce in range(200):
+        node.mempool.add(transfer(1, nonce, 5_000))
+    offered = 0
+    plain = node.mempool.candidates
+
+    def counted():
+        nonlocal offered
+        for candidate in plain():
+            offered += 1
+            yield candidate
+
+    node.mempool.candidates = counted
+    assert len(node.template().transactions) == 30
+    assert offered == 30 + 65
