@@ -98,7 +98,7 @@ def test_an_answer_about_waiting_transactions_keeps_its_bound_as_it_travels():
 
 
 def test_the_order_is_that_of_the_plain_definition():
-    """Again and again the best tip per weight among the next transactions of all accounts, the highest address first."""
+    """Again and again the best tip per weight among the next of all accounts, the highest address first."""
     node = Node(SPEC)
     tips = {sender: [(7 * sender + 3 * nonce) % 5 for nonce in range(6)] for sender in range(1, 5)}
     for sender, of_nonce in tips.items():
