@@ -21,6 +21,8 @@ INLINE = re.compile(r"`(tilework (?!v1 )[^`]+)`")  # `tilework v1 …` is a doma
 NAMED = re.compile(
     r"`((?:chain|genesis|vm|compute|consensus|p2p|node|tests|docs|examples|third_party)/[\w./*-]*)`"
 )
+TEST_FILE = re.compile(r"`((?:unit|property|functional)/[\w*]+\.py)`")
+"""A test named without its root, as in a table whose heading says so."""
 
 
 def page_id(page: Path) -> str:
@@ -51,7 +53,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_named_files_exist(page: Path) -> None:
     """A path in backticks, `node/app.py`, `chain/leveldb` or `tests/unit/test_p2p_*.py`, is a file or a directory."""
-    names = NAMED.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    names = NAMED.findall(text) + [f"tests/{name}" for name in TEST_FILE.findall(text)]
     assert [name for name in names if not any(ROOT.glob(name)) and not (ROOT / f"{name}.py").exists()] == []
 
 
