@@ -14,7 +14,6 @@ import numpy as np
 
 from chain.bech32m import decode_address
 from chain.errors import Invalid, Policy
-from chain.ints import U63_MAX
 from chain.tensors import DType, TensorInfo, row_root
 from chain.types import Address, Grains, JobId, TensorRoot
 from compute.spec.arrays import Int8Array, Int32Array
@@ -33,6 +32,10 @@ Progress = Callable[[str, int, int], None]
 """Told (what, bytes done, bytes in all) as data moves."""
 
 
+MARKET_FACTOR = 4
+"""Room above one node's asking price for providers that ask more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quote:
     """What opening a job locks, in its parts; what is not earned comes back."""
@@ -49,11 +52,19 @@ class Quote:
 
 
 def quote(
-    rules: JobRules, rows: int, columns: int, depth: int, max_price_grains: int, per_gmac_grains: int | None
+    rules: JobRules,
+    rows: int,
+    columns: int,
+    depth: int,
+    max_price_grains: int,
+    per_gmac_grains: int | None,
+    ask_grains: int,
 ) -> Quote:
     """The quote for C[rows, columns] = A[rows, depth] B[depth, columns] within `max_price_grains`.
 
-    Without a price per GMAC, the highest that fits: it is a ceiling, a provider is paid what it bids.
+    Without a price per GMAC, the highest that fits, up to MARKET_FACTOR times what the node we talk to asks: it is a
+    ceiling, a provider is paid what it bids; but the bond grows with the escrow, and a needlessly high one is a job
+    few providers can afford to claim.
 
     Raises: Invalid PROGRAM_* (shapes no job may have), Policy PRICE, Invalid RANGE.
     """
@@ -62,7 +73,8 @@ def quote(
     if cheapest > max_price_grains:
         raise _too_cheap(max_price_grains, cheapest, "even at 1 grain per GMAC, mostly for the committee")
     if per_gmac_grains is None:
-        per_gmac_grains = min(U63_MAX, money.affordable_price_per_gmac(rules, shape, max_price_grains))
+        affordable = money.affordable_price_per_gmac(rules, shape, max_price_grains)
+        per_gmac_grains = min(affordable, MARKET_FACTOR * ask_grains)
     parts = money.escrow(rules, shape, per_gmac_grains)
     if sum(parts) > max_price_grains:
         raise _too_cheap(max_price_grains, sum(parts), f"at {tile(per_gmac_grains)} per GMAC")

@@ -48,7 +48,9 @@ def job() -> None:
     "--max-price", type=AMOUNT, required=True, help="The most to lock in all; what is not earned comes back."
 )
 @click.option(
-    "--price-per-gmac", type=AMOUNT, help="The most to pay per GMAC.  [default: what --max-price allows]"
+    "--price-per-gmac",
+    type=AMOUNT,
+    help="The most to pay per GMAC.  [default: what --max-price allows, up to 4 times what the node asks]",
 )
 @click.option(
     "--deadline", "deadline_blocks", type=int, help="Blocks from claim to result.  [default: the network's]"
@@ -89,13 +91,14 @@ def submit(
     with connect(url) as client:
         now = situation(client, key)
         rules, prefix = now.spec.jobs, now.spec.address_prefix
-        quoted = quote(rules, a.shape[0], b.shape[1], a.shape[1], max_price, price_per_gmac)
+        ask = client.call("node_info")["ask_per_gmac_grains"]
+        quoted = quote(rules, a.shape[0], b.shape[1], a.shape[1], max_price, price_per_gmac, ask)
         check_size(now.spec, quoted.shape)
         blocks = rules.deadline_default_blocks if deadline_blocks is None else deadline_blocks
         check_deadline(rules, blocks)
         chosen = address_named(provider, prefix, keys_dir) if provider is not None else NO_ADDRESS
         _require_escrow(now, key, quoted, blocks, chosen)
-        _warn_of_a_low_price(client.call("node_info")["ask_per_gmac_grains"], quoted)
+        _warn_of_a_low_price(ask, quoted)
         roots = upload(client, a), upload(client, b.T.copy())
         now = situation(client, key)  # an upload takes time: the nonce may have been used meanwhile
         transaction = build(now, key, "job.open", order(quoted, roots, blocks, chosen))

@@ -160,7 +160,7 @@ class MemoryNode:
 
     def claim_and_commit(self, identity: JobId, result: np.ndarray) -> TensorRoot:
         """The operator claims the job, a block later commits `result`, and the blocks are mined."""
-        self.send(OPERATOR, "job.claim", JobClaim(identity, Grains(10**9)))
+        self.send(OPERATOR, "job.claim", JobClaim(identity, Grains(self.settings.ask_per_gmac_grains)))
         self.mine()
         info = TensorInfo(*result.shape, DType.INT32)
         key = trace_key(identity, OPERATOR.address)
