@@ -20,6 +20,8 @@ from vm.registry import kind_named
 
 log = logging.getLogger("tilework.duty")
 _VALID_BLOCKS = 100
+_TIP_PER_WEIGHT_GRAINS = 10
+"""Next to nothing, but more than the nothing that fills pools."""
 _FEE_HEADROOM = 4
 """The base fee may double and double again before a duty's transaction is refused."""
 Duty = tuple[bytes, str]
@@ -59,8 +61,11 @@ class Duties:
         encoded = body.to_bytes()
         declared = kind_named(kind)
         money = self._chain.spec.money
-        base_fee = context.chain.base_fee_grains * declared.weight * _FEE_HEADROOM
-        fee = 0 if declared.sponsor is not None else base_fee + money.byte_fee_grains * (len(encoded) + 512)
+        tip, fee = 0, 0
+        if declared.sponsor is None:
+            tip = _TIP_PER_WEIGHT_GRAINS * declared.weight
+            base_fee = context.chain.base_fee_grains * declared.weight * _FEE_HEADROOM
+            fee = base_fee + money.byte_fee_grains * (len(encoded) + 512) + tip
         return Transaction(
             version=TRANSACTION_VERSION,
             chain_id=self._chain.spec.chain_id,
@@ -68,7 +73,7 @@ class Duties:
             sender=self._key.address,
             nonce=self._mempool.next_nonce(self._key.address),
             max_fee_grains=Grains(fee),
-            tip_grains=Grains(0),
+            tip_grains=Grains(tip),
             valid_until=Height(context.height + _VALID_BLOCKS),
             body=encoded,
             authorisations=(),

@@ -1,19 +1,24 @@
 """Transactions waiting for a block: one queue per account in nonce order, best payers first.
 
-Invariants: everything here is well formed and signed; queues have no gaps below a transaction that is offered to a
-block; size is bounded. Which transactions really fit is decided by the transition when a block is built.
+Invariants: everything here is well formed and signed; queues start at the account's next nonce and have no gaps; each
+transaction may be in a block, as far as nonce, fees and sponsor go, once those before it are; size is bounded, and who
+pays nothing never keeps out who pays. Which transactions really fit is decided by the transition when a block is built.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from heapq import heapify, heappop, heapreplace
 
 from chain.blocks import Block
 from chain.errors import Invalid, Policy, TileworkError
-from chain.types import Address, TxId
+from chain.ledger import Account
+from chain.types import Address, Grains, TxId
 from node.chain import Chain, HeadChange
+from vm.context import Context
+from vm.envelope import Transaction
 from vm.execute import Parsed, check_includable, parse
+from vm.fees import fee
 
 MAX_TRANSACTIONS = 20_000
 MAX_POOL_BYTES = 32 << 20
@@ -58,34 +63,53 @@ class Mempool:
         identity = transaction.id
         if identity in self._by_id:
             return identity
-        expected = self._chain.context().account(transaction.sender).nonce
+        context = self._chain.context()
         queue = self._queues.get(transaction.sender, {})
-        if transaction.nonce < expected:
-            raise Policy("NONCE_USED", found=transaction.nonce, allowed=f"{expected} or more")
-        if transaction.nonce > expected + MAX_PER_ACCOUNT:
-            raise Policy(
-                "NONCE_FAR", found=transaction.nonce, allowed=f"at most {expected + MAX_PER_ACCOUNT}"
-            )
-        if transaction.nonce == expected:
-            try:
-                check_includable(self._chain.context(), parsed)
-            except Invalid as error:
-                raise Policy(error.code, found=error.found, allowed=error.allowed, hint=error.hint) from error
+        self._check_nonce(transaction, context.account(transaction.sender).nonce)
+        try:
+            check_includable(_after(context, transaction, queue), parsed)
+        except Invalid as error:
+            raise Policy(error.code, found=error.found, allowed=error.allowed, hint=error.hint) from error
         rival = queue.get(transaction.nonce)
-        if rival is not None and not _outbids(parsed, rival[1]):
+        if rival is None:
+            self._make_room(parsed, len(data))
+        elif _outbids(parsed, rival[1]):
+            self._drop(transaction.sender, transaction.nonce)
+        else:
             raise Policy(
                 "REPLACEMENT", found=transaction.tip_grains, allowed="a tip one tenth higher", hint=_HINT_FEE
             )
-        if len(self) >= MAX_TRANSACTIONS or self._bytes + len(data) > MAX_POOL_BYTES:
-            raise Policy(
-                "POOL_FULL", found=len(self), allowed=f"{MAX_TRANSACTIONS} transactions", hint=_HINT_FEE
-            )
-        if rival is not None:
-            self._drop(transaction.sender, transaction.nonce)
         self._queues.setdefault(transaction.sender, {})[transaction.nonce] = (data, parsed)
         self._by_id[identity] = (transaction.sender, transaction.nonce)
         self._bytes += len(data)
         return identity
+
+    def _check_nonce(self, transaction: Transaction, expected: int) -> None:
+        """A gap would let transactions wait for ever that nobody ever has to pay for.  Raises: Policy NONCE_*."""
+        nonce, following = transaction.nonce, self.next_nonce(transaction.sender)
+        if nonce < expected:
+            raise Policy("NONCE_USED", found=nonce, allowed=f"{following} or one that waits")
+        if nonce >= expected + MAX_PER_ACCOUNT:
+            raise Policy("NONCE_FAR", found=nonce, allowed=f"at most {expected + MAX_PER_ACCOUNT - 1}")
+        if nonce > following:
+            raise Policy(
+                "NONCE_GAP", found=nonce, allowed=following, hint="Send the transactions before it first."
+            )
+
+    def _make_room(self, parsed: Parsed, size_bytes: int) -> None:
+        """Drop the cheapest last-in-line for a better payer if the pool is full.  Raises: Policy POOL_FULL."""
+        while len(self) >= MAX_TRANSACTIONS or self._bytes + size_bytes > MAX_POOL_BYTES:
+            price = _price(parsed)
+            lasts = ((address, max(queue)) for address, queue in self._queues.items())
+            others = ((a, n) for a, n in lasts if a != parsed.transaction.sender) if price else ()
+            cheapest = min(
+                others, key=lambda place: _price(self._queues[place[0]][place[1]][1]), default=None
+            )
+            if cheapest is None or _price(self._queues[cheapest[0]][cheapest[1]][1]) >= price:
+                raise Policy(
+                    "POOL_FULL", found=len(self), allowed=f"{MAX_TRANSACTIONS} transactions", hint=_HINT_FEE
+                )
+            self._drop(*cheapest)
 
     def next_nonce(self, address: Address) -> int:
         """The nonce after everything of this account that is in the chain or waits without a gap."""
@@ -130,7 +154,7 @@ class Mempool:
 
     def head_changed(self, change: HeadChange) -> None:
         """Drop what the chain now holds, take back what it lost, forget what can no longer be included."""
-        for block in change.left:
+        for block in reversed(change.left):  # the oldest first, as nonces follow each other
             self._take_back(block)
         for address in list(self._queues):
             self._prune(address)
@@ -143,16 +167,20 @@ class Mempool:
                 continue  # included on the new branch too, or no longer payable: its sender sees that in the chain
 
     def _prune(self, address: Address) -> None:
+        """Keep what may still be included: without gaps, and the first of them on this head."""
         context = self._chain.context()
         nonce = context.account(address).nonce
-        for used in [n for n in self._queues[address] if n < nonce]:
+        queue = self._queues[address]
+        for used in [each for each in queue if each < nonce]:
             self._drop(address, used)
-        queue = self._queues.get(address, {})
         if nonce in queue:
             try:
                 check_includable(context, queue[nonce][1])
             except Invalid:
                 self._drop(address, nonce)
+        following = self.next_nonce(address)
+        for stranded in [each for each in queue if each > following]:
+            self._drop(address, stranded)
 
     def _drop(self, address: Address, nonce: int) -> None:
         data, parsed = self._queues[address].pop(nonce)
@@ -160,6 +188,26 @@ class Mempool:
         self._bytes -= len(data)
         if not self._queues[address]:
             del self._queues[address]
+
+
+def _after(context: Context, transaction: Transaction, queue: Mapping[int, tuple[bytes, Parsed]]) -> Context:
+    """The head's context as it will be for a transaction once those before it in its queue have paid their fees."""
+    account, base_fee = context.account(transaction.sender), context.chain.base_fee_grains
+    before = (queue[nonce][1] for nonce in range(account.nonce, transaction.nonce))
+    fees = sum(
+        fee(
+            context.spec.money,
+            base_fee,
+            weight=parsed.kind.weight,
+            size_bytes=parsed.size_bytes,
+            tip_grains=parsed.transaction.tip_grains,
+        ).total
+        for parsed in before
+        if parsed.kind.sponsor is None
+    )
+    left = Grains(max(0, account.balance_grains - fees))
+    context.put_account(transaction.sender, Account(transaction.nonce, left))
+    return context
 
 
 def _descending(address: Address) -> Address:

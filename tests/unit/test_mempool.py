@@ -7,17 +7,23 @@ from dataclasses import replace
 import pytest
 
 from chain.errors import Invalid, Policy
+from chain.types import Grains
+from genesis.spec import Allocation
+from node import mempool as pool_module
 from node.messages import TransactionBatch
 from tests.builders import key
 from tests.mining import SPEC, Node, transfer
+from vm.envelope import Transaction
+from vm.jobs.record import Verdict
+from vm.kinds.audits import JobAttest, Phase
 
 
 def test_queues_keep_nonce_order_and_the_best_tip_comes_first():
     node = Node(SPEC)
     for data in (
+        transfer(1, 0, 5_000, tip=10),
         transfer(1, 1, 5_000, tip=900),
         transfer(2, 0, 5_000, tip=50),
-        transfer(1, 0, 5_000, tip=10),
     ):
         node.mempool.add(data)
     offered = [parsed.transaction for _, parsed in node.mempool.candidates()]
@@ -28,13 +34,74 @@ def test_queues_keep_nonce_order_and_the_best_tip_comes_first():
     ]
 
 
-def test_a_gap_waits_and_is_not_offered():
+def test_a_gap_is_refused_with_what_to_send_first():
+    """What nobody can ever include costs its sender nothing: it must not take room."""
     node = Node(SPEC)
-    node.mempool.add(transfer(1, 1, 5_000))
-    assert list(node.mempool.candidates()) == []
+    with pytest.raises(Policy, match="NONCE_GAP: found 1, allowed 0"):
+        node.mempool.add(transfer(1, 1, 5_000))
     node.mempool.add(transfer(1, 0, 5_000))
-    assert len(list(node.mempool.candidates())) == 2
-    assert node.mempool.next_nonce(node.mempool._by_id[next(iter(node.mempool._by_id))][0]) == 2
+    node.mempool.add(transfer(1, 1, 5_000))
+    assert node.mempool.next_nonce(key(1).address) == 2
+
+
+def test_every_transaction_of_a_queue_must_be_payable_after_those_before_it():
+    node = Node(replace(SPEC, allocations=(Allocation(key(1).address, Grains(5_000)),)))
+    one_fee = node.chain.spec.money.base_fee_grains + len(transfer(1, 0, 1_000))
+    payable = 5_000 // one_fee
+    for nonce in range(payable):
+        node.mempool.add(transfer(1, nonce, 1_000))
+    with pytest.raises(Policy, match="BALANCE"):
+        node.mempool.add(transfer(1, payable, 1_000))
+
+
+def test_a_free_kind_is_checked_by_its_sponsor_at_any_place_of_a_queue():
+    """Attestations pay nothing, so who was not drawn may not even queue one behind a payment."""
+    node = Node(SPEC)
+    node.mempool.add(transfer(1, 0, 5_000))
+    nothing = bytes(32)
+    body = JobAttest(nothing, 1, Phase.COMMIT, b"\1" * 32, Verdict.NONE, nothing, nothing, Grains(0))
+    unsigned = replace(
+        Transaction.from_bytes(transfer(1, 1, 5_000)),
+        kind="job.attest",
+        max_fee_grains=Grains(0),
+        body=body.to_bytes(),
+    )
+    with pytest.raises(Policy, match="NOT_FOUND"):
+        node.mempool.add(unsigned.signed(key(1)).to_bytes())
+
+
+def test_a_full_pool_gives_way_to_who_pays_more_and_only_then(monkeypatch):
+    monkeypatch.setattr(pool_module, "MAX_TRANSACTIONS", 4)
+    pool = Node(SPEC).mempool
+    for sender, nonce, tip in ((1, 0, 0), (1, 1, 7), (2, 0, 5), (2, 1, 0)):
+        pool.add(transfer(sender, nonce, 5_000, tip=tip))
+    for free in (transfer(3, 0, 5_000), transfer(2, 2, 5_000)):
+        with pytest.raises(Policy, match="POOL_FULL"):
+            pool.add(free)
+    pool.add(transfer(3, 0, 5_000, tip=6))  # in place of the last of account 2
+    assert [data for data, _ in pool.candidates()] == [
+        transfer(3, 0, 5_000, tip=6),
+        transfer(2, 0, 5_000, tip=5),
+        transfer(1, 0, 5_000),
+        transfer(1, 1, 5_000, tip=7),
+    ]
+    with pytest.raises(Policy, match="POOL_FULL"):
+        pool.add(transfer(4, 0, 5_000, tip=5))
+    assert len(pool) == 4
+
+
+def test_blocks_that_leave_the_chain_give_their_transactions_back_in_order():
+    mine, other = Node(SPEC, miner=0), Node(SPEC, miner=1)
+    for nonce in range(2):
+        mine.mempool.add(transfer(1, nonce, 5_000))
+        mine.mine()
+    mine.mempool.add(transfer(1, 2, 5_000))
+    for block in other.mine(3):
+        mine.take(block)
+    assert mine.chain.head == other.chain.head
+    assert [data for data, _ in mine.mempool.candidates()] == [
+        transfer(1, nonce, 5_000) for nonce in range(3)
+    ]
 
 
 @pytest.mark.parametrize(
