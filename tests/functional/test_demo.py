@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def test_the_demo_tells_its_whole_story(tmp_path: Path) -> None:
     assert not _alive(record.load(directory))
 
 
-def test_nodes_share_no_path(tmp_path: Path) -> None:
+def test_nodes_share_no_path_and_no_memory(tmp_path: Path) -> None:
     with _devnet(tmp_path, nodes=3) as devnet:
         used = {node.name: _paths_used(node.pid, tmp_path) for node in devnet.nodes}
         for node in devnet.nodes:
@@ -57,6 +58,8 @@ def test_nodes_share_no_path(tmp_path: Path) -> None:
             }
             assert used[node.name] == own
             assert any(path.is_relative_to(Path(node.data_dir) / "db") for path in own)
+        mapped = [_memory_shared(node.pid) for node in devnet.nodes]
+        assert all(not left & right for left, right in combinations(mapped, 2))
 
 
 def test_a_killed_node_comes_back_with_everything(tmp_path: Path) -> None:
@@ -146,6 +149,17 @@ def _paths_used(pid: int, below: Path) -> set[Path]:
             Path(os.fsdecode(word)) for word in (proc / process / "cmdline").read_bytes().split(b"\0")
         )
     return {path for path in found if path.is_relative_to(below)}
+
+
+def _memory_shared(pid: int) -> set[tuple[str, int]]:
+    """(device, inode) of every writable mapping a node or its worker would share with whoever maps it too."""
+    found = set()
+    for process in (pid, *processes.children(pid)):
+        for line in Path(f"/proc/{process}/maps").read_text().splitlines():
+            _, permissions, _, device, inode, *_ = line.split()
+            if permissions.startswith("rw") and permissions.endswith("s"):
+                found.add((device, int(inode)))
+    return found
 
 
 def _wait_for_height(node: NodeEntry, height: int) -> int:
