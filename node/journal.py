@@ -9,6 +9,7 @@ from chain.kv import KV, Sync
 from chain.types import TxId
 from node.mempool import Mempool
 from node.tables import journal_key
+from vm.envelope import Transaction
 
 log = logging.getLogger("tilework.pool")
 
@@ -26,11 +27,12 @@ class Journal:
     def restore(self, pool: Mempool) -> list[tuple[TxId, bytes]]:
         """Put what is kept back into the pool after a restart; returns what should be gossiped again."""
         restored = []
-        for key, data in list(self._kv.iterate(journal_key(TxId(b"")))):
+        kept = (data for _, data in self._kv.iterate(journal_key(TxId(b""))))
+        for transaction, data in sorted(((Transaction.from_bytes(data), data) for data in kept), key=_place):
             try:
                 restored.append((pool.add(data), data))
             except TileworkError as error:
-                log.info("journal-entry-dropped id=%s why=%s", key[1:9].hex(), error)
+                log.info("journal-entry-dropped id=%s why=%s", transaction.id.hex()[:16], error)
         self.prune(pool)
         return restored
 
@@ -39,3 +41,8 @@ class Journal:
         gone = [key for key, _ in self._kv.iterate(journal_key(TxId(b""))) if TxId(key[1:]) not in pool]
         if gone:
             self._kv.write([(key, None) for key in gone], sync=Sync.BUFFERED)
+
+
+def _place(entry: tuple[Transaction, bytes]) -> tuple[bytes, int]:
+    """The pool takes an account's transactions in the order of their nonces."""
+    return entry[0].sender, entry[0].nonce

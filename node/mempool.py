@@ -36,6 +36,8 @@ class Mempool:
         self._queues: dict[Address, dict[int, tuple[bytes, Parsed]]] = {}
         self._by_id: dict[TxId, tuple[Address, int]] = {}
         self._bytes = 0
+        self.version = 0
+        """Changes whenever the content does."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -82,6 +84,7 @@ class Mempool:
         self._queues.setdefault(transaction.sender, {})[transaction.nonce] = (data, parsed)
         self._by_id[identity] = (transaction.sender, transaction.nonce)
         self._bytes += len(data)
+        self.version += 1
         return identity
 
     def _check_nonce(self, transaction: Transaction, expected: int) -> None:
@@ -142,10 +145,10 @@ class Mempool:
                 heappop(heap)
 
     def waiting(self, limit_bytes: int) -> list[bytes]:
-        """Some waiting transactions, for a peer that asks."""
+        """Some waiting transactions, for a peer that asks; those of an account in the order of their nonces."""
         found: list[bytes] = []
         for queue in self._queues.values():
-            for data, _ in queue.values():
+            for data in (queue[nonce][0] for nonce in sorted(queue)):
                 limit_bytes -= len(data) + _LENGTH_BYTES
                 if limit_bytes < 0:
                     return found
@@ -186,6 +189,7 @@ class Mempool:
         data, parsed = self._queues[address].pop(nonce)
         del self._by_id[parsed.transaction.id]
         self._bytes -= len(data)
+        self.version += 1
         if not self._queues[address]:
             del self._queues[address]
 

@@ -10,6 +10,7 @@ from chain.errors import Invalid, Policy
 from chain.types import Grains
 from genesis.spec import Allocation
 from node import mempool as pool_module
+from node.journal import Journal
 from node.messages import TransactionBatch
 from tests.builders import key
 from tests.mining import SPEC, Node, transfer
@@ -203,3 +204,19 @@ def test_a_full_block_ends_the_search_for_more():
     node.mempool.candidates = counted
     assert len(node.template().transactions) == 30
     assert offered == 30 + 65
+
+
+def test_what_was_handed_to_a_node_returns_after_a_restart_whole():
+    """The pool refuses gaps, so neither a journal nor a peer may offer an account's transactions in another order."""
+    before = Node(SPEC)
+    journal = Journal(before.kv)
+    for nonce in range(12):
+        data = transfer(1, nonce, 5_000)
+        journal.record(before.mempool.add(data), data)
+    before.mempool.add(transfer(1, 3, 6_000, tip=50))  # a replacement stands last in memory
+    after = Node(SPEC, before.kv)
+    assert len(Journal(before.kv).restore(after.mempool)) == 12
+    peer = Node(SPEC)
+    for data in before.mempool.waiting(10**6):
+        peer.mempool.add(data)
+    assert len(peer.mempool) == 12
