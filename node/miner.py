@@ -11,6 +11,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 import trio
@@ -28,7 +29,7 @@ from node.feed import Feed
 from node.importer import Importer
 from node.mempool import Mempool
 from node.ports import Clock, Rng, Worker
-from node.producer import Template, build_template, same_work
+from node.producer import Template, build_template
 
 log = logging.getLogger("tilework.miner")
 _KEPT_TEMPLATES = 8
@@ -79,6 +80,7 @@ class Miner:
         self._profile = PROFILES[chain.spec.profile_id]
         self._templates: OrderedDict[int, Template] = OrderedDict()
         self._next_number = 1
+        self._pool_version = -1
         self._renewed = Feed()
         self._panels: dict[tuple[JobId, int], tuple[trio.Event, list[PanelDone | Failed]]] = {}
         self._rate: int = 0
@@ -185,14 +187,14 @@ class Miner:
             version = self._importer.heads.version
 
     async def _renew(self) -> None:
-        template = build_template(
-            self._chain, self._mempool, self._address, self._next_number, self._clock.now_ms()
-        )
-        newest = next(reversed(self._templates.values()), None)
-        if newest is not None and same_work(newest, template):
-            age_ms = template.header.time_ms - newest.header.time_ms
-            if age_ms < self._chain.spec.pace.block_time_ms // _TIME_SHARE:
+        newest, now_ms = next(reversed(self._templates.values()), None), self._clock.now_ms()
+        if self._is_current(newest):
+            if now_ms - newest.header.time_ms < self._chain.spec.pace.block_time_ms // _TIME_SHARE:
                 return
+            template = newest.later(self._next_number, now_ms)
+        else:
+            template = build_template(self._chain, self._mempool, self._address, self._next_number, now_ms)
+            self._pool_version = self._mempool.version
         self._next_number += 1
         self._templates[template.number] = template
         while len(self._templates) > _KEPT_TEMPLATES:
@@ -203,6 +205,12 @@ class Miner:
             await self._worker.send(
                 idle_order(self._profile, template.number, sigma, target, self._rng.bytes(32), self.backend)
             )
+
+    def _is_current(self, template: Template | None) -> TypeGuard[Template]:
+        """Whether a template is on the head and knows everything that waits."""
+        if template is None or template.header.parent != self._chain.head.id:
+            return False
+        return self._pool_version == self._mempool.version
 
     async def _template(self) -> Template:
         """The newest template that builds on the present head."""

@@ -28,6 +28,11 @@ class Template:
         """The block this template becomes with a winning certificate."""
         return Block(self.header.with_certificate(certificate), certificate, self.transactions, ())
 
+    def later(self, number: int, now_ms: int) -> Template:
+        """The same block at a later time: no rule of the transition depends on the time in the header."""
+        header = replace(self.header, time_ms=max(now_ms, self.header.time_ms), extra_nonce=number)
+        return Template(number, header, self.transactions)
+
 
 def build_template(chain: Chain, mempool: Mempool, miner: Address, number: int, now_ms: int) -> Template:
     """The best block on top of the head with what is waiting, as a template."""
@@ -63,8 +68,3 @@ def build_template(chain: Chain, mempool: Mempool, miner: Address, number: int, 
         certificate_hash=Hash32(ZERO_HASH),
     )
     return Template(number, header, tuple(chosen))
-
-
-def same_work(old: Template, new: Template) -> bool:
-    """Whether a new template would only carry a later time: then the work under the old one goes on."""
-    return replace(old.header, time_ms=0, extra_nonce=0) == replace(new.header, time_ms=0, extra_nonce=0)

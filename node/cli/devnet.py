@@ -112,7 +112,8 @@ def _run_in_foreground(network: Running) -> None:
 
     from node.devnet.follow import follow
 
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a polite kill and a closed terminal are a Ctrl-C
+    # A polite kill and a closed terminal are a Ctrl-C; SIGINT itself may have been ignored by whoever started us.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         _start(network)
