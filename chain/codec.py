@@ -14,6 +14,7 @@ integer forms, floats, nil, booleans, maps, extensions and trailing bytes at onc
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
@@ -28,14 +29,18 @@ MAX_DEPTH_ITEMS = 1 << 16
 MAX_TEXT_BYTES = 1024
 
 
-class WireType:
+class WireType(ABC):
     """One kind of field: turns a value into what msgpack carries and back, refusing everything outside its bounds."""
 
-    def encode(self, value: Any) -> Any:
-        raise NotImplementedError
+    __slots__ = ()
 
+    @abstractmethod
+    def encode(self, value: Any) -> Any:
+        """What msgpack carries for `value`.  Raises: Invalid ENC_*."""
+
+    @abstractmethod
     def decode(self, wire: Any) -> Any:
-        raise NotImplementedError
+        """The value of what msgpack carried.  Raises: Invalid ENC_*."""
 
 
 @dataclass(frozen=True, slots=True)
