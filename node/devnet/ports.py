@@ -1,8 +1,16 @@
-"""Free loopback ports, the same ones every time where nobody else holds them."""
+"""Free loopback ports, the same ones every time where nobody else holds them.
+
+A node binds its port seconds after it was chosen. Until then the choice is held by a lock file, so that two networks
+founded at the same moment never choose the same port.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
+import tempfile
+from pathlib import Path
 
 from chain.errors import LocalFault
 
@@ -11,19 +19,27 @@ FIRST_RPC_PORT = 8645
 FIRST_P2P_PORT = 9645
 """Both lie below the range from which systems choose ports of outgoing connections."""
 SEARCHED = 900
+_held: list[int] = []
+"""Descriptors of the lock files; they live as long as the process that founds or runs the network."""
 
 
 def free_ports(first: int, count: int) -> list[int]:
-    """`count` ports from `first` on at which nobody listens now.
+    """`count` ports from `first` on at which nobody listens now, and that no other network has chosen.
 
     Raises: LocalFault DEVNET_PORTS.
     """
-    found: list[int] = []
+    found: dict[int, int] = {}
     for port in range(first, first + SEARCHED):
-        if is_free(port):
-            found.append(port)
+        lock = _lock(port)
+        if lock is not None and is_free(port):
+            found[port] = lock
+        elif lock is not None:
+            os.close(lock)
         if len(found) == count:
-            return found
+            _held.extend(found.values())
+            return list(found)
+    for lock in found.values():
+        os.close(lock)
     raise LocalFault(
         "DEVNET_PORTS",
         found=f"{len(found)} free ports in {first}..{first + SEARCHED - 1}",
@@ -42,3 +58,16 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _lock(port: int) -> int | None:
+    """Hold a port against other networks that choose one; None if one of them holds it."""
+    directory = Path(tempfile.gettempdir()) / f"tilework-ports-{os.getuid()}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(directory / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor

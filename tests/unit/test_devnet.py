@@ -148,6 +148,15 @@ def test_a_port_in_use_is_passed_over() -> None:
             assert len(set(found)) == 2
 
 
+def test_two_networks_never_choose_the_same_port() -> None:
+    """The node that will bind a port starts seconds after the choice; until then only the lock speaks for it."""
+    first = ports.FIRST_RPC_PORT + 450
+    (mine,) = ports.free_ports(first, 1)
+    code = f"from node.devnet.ports import free_ports; print(free_ports({first}, 1)[0])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) != mine
+
+
 def test_too_many_ports_are_refused() -> None:
     with pytest.raises(LocalFault) as caught:
         ports.free_ports(ports.FIRST_RPC_PORT, ports.SEARCHED + 1)
