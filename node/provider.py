@@ -7,11 +7,11 @@ says it stopped.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 
 import trio
 
-from chain.errors import TileworkError
-from chain.tensors import row_root
+from chain.errors import Missing, TileworkError
 from chain.types import NO_ADDRESS, Address, Grains, JobId, TensorRoot
 from compute.messages import MAX_MATRIX_BYTES
 from compute.spec.padding import round_up
@@ -26,7 +26,6 @@ from node.mempool import Mempool
 from node.miner import Miner
 from node.ports import Clock, Cpu
 from node.tensors import TensorExchange, first_malformed_row
-from vm.envelope import Transaction
 from vm.jobs import money
 from vm.jobs.record import Job, Status, load_job
 from vm.kinds.jobs import JobClaim, JobCommit
@@ -38,6 +37,9 @@ _LOOK_BACK_JOBS = 256
 """Open jobs are looked for among so many of the newest; those we have claimed are never out of sight."""
 _STAGGER_MS = 150
 """Providers that see a job at the same moment wait different times before claiming, so that few fees are lost."""
+
+
+JobStep = Callable[[JobId, Job], Awaitable[None]]
 
 
 class Provider:
@@ -93,14 +95,18 @@ class Provider:
                     elif job.status == Status.CLAIMED and job.provider == self._address:
                         self._start(nursery, self._work, identity, job)
 
-    def _start(self, nursery: trio.Nursery, act: object, identity: JobId, job: Job) -> None:
+    def _start(self, nursery: trio.Nursery, act: JobStep, identity: JobId, job: Job) -> None:
         self._busy.add(identity)
         nursery.start_soon(self._guarded, act, identity, job)
 
-    async def _guarded(self, act: object, identity: JobId, job: Job) -> None:
+    async def _guarded(self, act: JobStep, identity: JobId, job: Job) -> None:
         """One step of one job; its failure is logged and tried again at a later head."""
         try:
-            await act(identity, job)  # type: ignore[operator]
+            await act(identity, job)
+        except Missing as error:
+            log.debug(
+                "job-waits job=%s why=%s", identity.hex()[:16], error
+            )  # anybody may open what nobody serves
         except TileworkError as error:
             log.warning("job-step-failed job=%s why=%s", identity.hex()[:16], error)
         finally:
@@ -173,9 +179,9 @@ class Provider:
         await self._duties.perform((identity, "claim"), "job.claim", JobClaim(identity, Grains(self._ask)))
 
     def _claimed_by_another(self, identity: JobId) -> bool:
-        for data, parsed in self._mempool.candidates():
+        for _, parsed in self._mempool.candidates():
             if isinstance(parsed.body, JobClaim) and parsed.body.job == identity:
-                return Transaction.from_bytes(data).sender != self._address
+                return parsed.transaction.sender != self._address
         return False
 
     async def _work(self, identity: JobId, job: Job) -> None:
@@ -195,7 +201,6 @@ class Provider:
         committed = self._fault.applied_to(product)
         key = trace_key(identity, self._address)
         root = await self._cpu.run(self._blobs.put, shape.output, committed, key)
-        assert root == row_root(shape.output, committed, key)
         steps = len(job.program.steps)
         records = [TraceRecord(steps - 1, job.program.steps[-1].op, shape.output, root)]
         commit = JobCommit(identity, trace_root(key, records), root, result_path(key, records))
