@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from node.cli.context import json_option, keys_option, own_keystore, show
+from node.cli.context import json_option, keys_option, keystore, own_keystore, show
 
 PLAIN_TEXT_WARNING = (
     "The key is stored as PLAIN TEXT: whoever reads the file owns the account. "
@@ -54,17 +54,18 @@ def new(name: str, prefix: str, as_json: bool, keys_dir: Path | None) -> None:
 @json_option
 @keys_option
 def list_keys(prefix: str, as_json: bool, keys_dir: Path | None) -> None:
-    """List keys with their addresses."""
-    from node.cli.context import keystore
-
-    store = keystore(keys_dir)
-    forms = [_described(name, store.load(name), prefix) for name in store.names()]
+    """List keys with their addresses: the local devnet's and your own, unless --keys names a directory."""
+    stores = [keystore(keys_dir)]
+    if keys_dir is None and own_keystore() not in stores:
+        stores.append(own_keystore())
+    known = {store: [_described(n, store.load(n), prefix) for n in store.names()] for store in stores}
     if as_json:
-        show({"directory": str(store.directory), "keys": forms})
+        show([{"directory": str(store.directory), "keys": forms} for store, forms in known.items()])
         return
-    click.echo(f"{len(forms)} key{'s'[: len(forms) != 1]} in {store.directory}")
-    for form in forms:
-        click.echo(f"{form['name']:<12} {form['address']}")
+    for store, forms in known.items():
+        click.echo(f"{len(forms)} key{'s'[: len(forms) != 1]} in {store.directory}")
+        for form in forms:
+            click.echo(f"{form['name']:<12} {form['address']}")
 
 
 @keys.command("show")

@@ -52,7 +52,8 @@ def test_new_list_show(tilework: Tilework) -> None:
     ran = tilework("keys", "new", "carol", "--prefix", "tiletest")
     assert ran.code == 0
     assert "PLAIN TEXT" in ran.err
-    listed = tilework("keys", "list", "--json").json["keys"]
+    (store,) = tilework("keys", "list", "--json").json
+    listed = store["keys"]
     assert [key["name"] for key in listed] == ["alice", "bob", "carol"]
     shown = tilework("keys", "show", "carol", "--json").json
     assert shown["address"].startswith("tiledev1")
