@@ -78,9 +78,8 @@ class Gossip:
         if parent is None:
             self._sync.request(peer)
             return Verdict.IGNORE
-        check_header(
-            header, parent, self._chain.genesis, self._chain.spec
-        )  # before anything large is fetched
+        # Before anything large is fetched.
+        check_header(header, parent, self._chain.genesis, self._chain.spec)
         try:
             block = await self._sync.fetch_block(peer, header.id)
             await self._importer.take(block)
