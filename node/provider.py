@@ -104,9 +104,8 @@ class Provider:
         try:
             await act(identity, job)
         except Missing as error:
-            log.debug(
-                "job-waits job=%s why=%s", identity.hex()[:16], error
-            )  # anybody may open what nobody serves
+            # Anybody may open what nobody serves: no reason to fill a log.
+            log.debug("job-waits job=%s why=%s", identity.hex()[:16], error)
         except TileworkError as error:
             log.warning("job-step-failed job=%s why=%s", identity.hex()[:16], error)
         finally:
