@@ -39,6 +39,7 @@ class Tag(Enum):
     ATTEST = b"tw/attest"
     EVIDENCE_SEED = b"tw/evidence"
     AUDIT_SALT = b"tw/audit-salt"
+    FRAUD_PROOF = b"tw/fraud-proof"
     NODE_IDENTITY = b"tw/node-identity"
 
 

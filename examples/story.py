@@ -97,7 +97,7 @@ def _sentence(entry: Json, job: Json, names: Names) -> str:
                 names.get(seat["member"], seat["member"]) for seat in job["seats"]
             )
         case "ChallengeUpheld":
-            return f"{name('prover')} proves the result wrong, and every node has re-run the proof"
+            return f"{name('prover')} earns its part for the proof of the fault, which every node has re-run"
         case "JobSettled":
             return "settled"
         case "JobRefunded":
@@ -119,12 +119,11 @@ def settlement_rows(job: Json, names: Names) -> tuple[list[tuple[str, int]], int
             (f"back to {payer}", end["refund_grains"]),
         ]
         return rows, job["escrow_grains"]
-    prover = next(
-        names.get(e["prover"], e["prover"]) for e in job["timeline"] if e["event"] == "ChallengeUpheld"
-    )
+    upheld = [entry for entry in job["timeline"] if entry["event"] == "ChallengeUpheld"]
+    provers = ", ".join(names.get(entry["prover"], entry["prover"]) for entry in upheld)
     rows = [
         (f"back to {payer}", end["payer_grains"]),
-        (f"{prover} (proof)", end["prover_grains"]),
+        (f"{provers} (proof)", end["prover_grains"]),
         ("burned", end["burned_grains"] + job["attest_fees_grains"]),
     ]
     return rows, job["escrow_grains"] + job["bond_grains"]

@@ -9,6 +9,7 @@ beacon.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 import trio
@@ -29,7 +30,7 @@ from node.mempool import Mempool
 from node.miner import as_matrix
 from node.ports import Cpu
 from node.tensors import TensorExchange, first_malformed_row
-from vm.jobs.challenge import FraudProof, Opening, element_proof, malformed_proof
+from vm.jobs.challenge import FraudProof, Opening, element_proof, malformed_proof, proof_digest
 from vm.jobs.committee import attest_commitment, eligible
 from vm.jobs.lifecycle import load_weights
 from vm.jobs.record import Attestation, Job, Status, Verdict, load_job
@@ -38,8 +39,19 @@ from vm.tensor.program import resolve
 from vm.tensor.trace import trace_key
 
 log = logging.getLogger("tilework.auditor")
-UNSEEN = (Verdict.UNAVAILABLE, Hash32(ZERO_HASH))
-"""The verdict on a result that nobody served until the last block in which one can commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check brought: a verdict, what the member commits to with it, and the proof of a fault."""
+
+    verdict: Verdict
+    evidence: Hash32
+    proof: FraudProof | None
+
+
+UNSEEN = Finding(Verdict.UNAVAILABLE, Hash32(ZERO_HASH), None)
+"""The finding on a result that nobody served until the last block in which one can commit."""
 
 
 class Auditor:
@@ -67,7 +79,7 @@ class Auditor:
         self._watch = JobWatch(chain)
         self._busy: set[JobId] = set()
         self._fetched: set[JobId] = set()
-        self._verdicts: dict[tuple[JobId, Hash32], tuple[Verdict, Hash32]] = {}
+        self._findings: dict[tuple[JobId, Hash32], Finding] = {}
 
     async def run(self) -> None:
         """Look at committed jobs whenever the head moves, until cancelled."""
@@ -106,32 +118,57 @@ class Auditor:
             await self._fetch(identity, job)
             return
         height = self._chain.head.height + 1
-        rules = self._chain.spec.jobs
-        seat = job.seats[job.seat(self._key.address)]
-        reveal_height = job.committed_height + rules.reveal_offset
-        if height < reveal_height and seat.commitment == ZERO_HASH:
-            try:
-                verdict, evidence = await self._verdict(identity, job)
-            except Missing:
-                if height < reveal_height - 1:
-                    raise
-                verdict, evidence = UNSEEN
-            await self._attest(identity, Phase.COMMIT, verdict, evidence)
-        elif height >= reveal_height and seat.commitment != ZERO_HASH and seat.verdict == Verdict.NONE:
-            await self._attest(identity, Phase.REVEAL, *await self._committed(identity, job, seat))
+        reveal_height = job.committed_height + self._chain.spec.jobs.reveal_offset
+        index = job.seat(self._key.address)
+        seat = job.seats[index]
+        if height < reveal_height:
+            if seat.commitment == ZERO_HASH:
+                finding = await self._finding_in_time(identity, job, last_chance=height == reveal_height - 1)
+                await self._attest(identity, Phase.COMMIT, finding)
+        elif seat.commitment == ZERO_HASH:
+            await self._challenge(identity, await self._finding(identity, job))
+        elif seat.verdict is Verdict.NONE:
+            await self._attest(identity, Phase.REVEAL, await self._committed(identity, job, seat))
+        elif seat.verdict is Verdict.WRONG and height > reveal_height + index:
+            # One block apart by seat, so that few members pay for sending the same proof.
+            await self._challenge(identity, await self._committed(identity, job, seat))
 
-    async def _committed(self, identity: JobId, job: Job, seat: Attestation) -> tuple[Verdict, Hash32]:
+    async def _finding_in_time(self, identity: JobId, job: Job, *, last_chance: bool) -> Finding:
+        """What the check found; what nobody has served by the last block to commit in is UNSEEN.  Raises: Missing."""
+        try:
+            return await self._finding(identity, job)
+        except Missing:
+            if last_chance:
+                return UNSEEN
+            raise
+
+    async def _committed(self, identity: JobId, job: Job, seat: Attestation) -> Finding:
         """What this node committed to, found again from the commitment, also after a restart."""
-        unseen = attest_commitment(identity, self._key.address, UNSEEN[0], self._salt(identity), UNSEEN[1])
-        return UNSEEN if seat.commitment == unseen else await self._verdict(identity, job)
+        unseen = self._commitment(identity, UNSEEN)
+        return UNSEEN if seat.commitment == unseen else await self._finding(identity, job)
 
-    async def _attest(self, identity: JobId, phase: Phase, verdict: Verdict, evidence: Hash32) -> None:
-        salt, nothing = self._salt(identity), Hash32(ZERO_HASH)
+    def _commitment(self, identity: JobId, finding: Finding) -> Hash32:
+        salt = self._salt(identity)
+        return attest_commitment(identity, self._key.address, finding.verdict, salt, finding.evidence)
+
+    async def _challenge(self, identity: JobId, finding: Finding) -> None:
+        """Bring the proof of a fault, unless one waits for a block: a second one would only cost its fee.
+
+        A member does so after its verdict is revealed: the chain then knows that it was first [JOB-FRAUD-REWARD].
+        """
+        if finding.proof is not None and not self._challenged(identity):
+            await self._duties.perform(
+                (identity, "challenge"), "challenge.prove", ChallengeProve(finding.proof)
+            )
+
+    async def _attest(self, identity: JobId, phase: Phase, finding: Finding) -> None:
+        nothing = Hash32(ZERO_HASH)
         if phase is Phase.COMMIT:
-            commitment = attest_commitment(identity, self._key.address, verdict, salt, evidence)
+            commitment = self._commitment(identity, finding)
             body = JobAttest(identity, 1, phase, commitment, Verdict.NONE, nothing, nothing, Grains(0))
         else:
-            body = JobAttest(identity, 1, phase, nothing, verdict, salt, evidence, Grains(0))
+            salt = self._salt(identity)
+            body = JobAttest(identity, 1, phase, nothing, finding.verdict, salt, finding.evidence, Grains(0))
         await self._duties.perform((identity, f"attest-{phase.name.lower()}"), "job.attest", body)
 
     def _salt(self, identity: JobId) -> Hash32:
@@ -147,40 +184,47 @@ class Auditor:
         await self._exchange.fetch(job.result_root, resolve(job.program).output, key)
         self._fetched.add(identity)
 
-    async def _verdict(self, identity: JobId, job: Job) -> tuple[Verdict, Hash32]:
-        """Check the result once per beacon; a wrong one is challenged at once.  Raises: Missing if it is not served."""
-        known = self._verdicts.get((identity, job.beacon))
-        if known is not None:
-            return known
-        await self._fetch(identity, job)
-        seed = h256(Tag.EVIDENCE_SEED, pack([job.beacon, self._key.address]))
-        proof, evidence = await self._cpu.run(self._examine, identity, job, seed)
-        verdict = Verdict.OK if proof is None else Verdict.WRONG
-        log.info("audited job=%s verdict=%s", identity.hex()[:16], verdict.name)
-        if proof is not None and not self._challenged(identity):
-            await self._duties.perform((identity, "challenge"), "challenge.prove", ChallengeProve(proof))
-        self._verdicts[identity, job.beacon] = (verdict, evidence)
-        return verdict, evidence
+    async def _finding(self, identity: JobId, job: Job) -> Finding:
+        """Check the result, once per beacon.  Raises: Missing if it is not served."""
+        known = self._findings.get((identity, job.beacon))
+        if known is None:
+            await self._fetch(identity, job)
+            seed = h256(Tag.EVIDENCE_SEED, pack([job.beacon, self._key.address]))
+            known = await self._cpu.run(self._examine, identity, job, seed)
+            log.info("audited job=%s verdict=%s", identity.hex()[:16], known.verdict.name)
+            self._findings[identity, job.beacon] = known
+        return known
 
     def _challenged(self, identity: JobId) -> bool:
         """Whether somebody's proof against this job waits for a block already: a second one would only cost its fee."""
         bodies = (parsed.body for _, parsed in self._mempool.candidates())
         return any(isinstance(body, ChallengeProve) and body.proof.job == identity for body in bodies)
 
-    def _examine(self, identity: JobId, job: Job, seed: Hash32) -> tuple[FraudProof | None, Hash32]:
-        """(proof of a fault or None, root of the evidence vector C x mod p).
+    def _examine(self, identity: JobId, job: Job, seed: Hash32) -> Finding:
+        """Look for a fault in the inputs first: by claiming the provider asserted that they are in range.
 
-        Inputs come first: by claiming the provider asserted that they are in range.
+        Evidence of `ok` is the root of the vector C x mod p, evidence of `wrong` the digest of the proof.
         """
         shape = resolve(job.program)
-        c = np.frombuffer(self._blobs.data(job.result_root), "<i4").reshape(shape.m, shape.n)
-        vector = evidence_vector(c, seed).astype("<i4").tobytes()
-        evidence = Hash32(row_root(TensorInfo(shape.m, 1, DType.INT32), vector))
         inputs = [self._blobs.data(root) for root in job.input_roots]
+        proof = self._malformed(identity, job, inputs)
+        if proof is None:
+            a, b_t = (as_matrix(info, data) for info, data in zip(job.program.inputs, inputs, strict=True))
+            c = np.frombuffer(self._blobs.data(job.result_root), "<i4").reshape(shape.m, shape.n)
+            wrong = find_wrong_row(a, b_t, c, seed)
+            if wrong is None:
+                vector = evidence_vector(c, seed).astype("<i4").tobytes()
+                root = row_root(TensorInfo(shape.m, 1, DType.INT32), vector)
+                return Finding(Verdict.OK, Hash32(root), None)
+            proof = self._prove(identity, job, wrong)
+        return Finding(Verdict.WRONG, proof_digest(proof), proof)
+
+    def _malformed(self, identity: JobId, job: Job, inputs: list[bytes]) -> FraudProof | None:
+        """The proof that an input has an entry out of range."""
         for number, (info, data) in enumerate(zip(job.program.inputs, inputs, strict=True)):
             row = first_malformed_row(info, data)
             if row is not None:
-                proof = malformed_proof(
+                return malformed_proof(
                     identity,
                     job.program,
                     job.input_roots,
@@ -189,10 +233,7 @@ class Auditor:
                     tensor=number,
                     opening=_opening(info, data, row),
                 )
-                return proof, evidence
-        a, b_t = (as_matrix(info, data) for info, data in zip(job.program.inputs, inputs, strict=True))
-        wrong = find_wrong_row(a, b_t, c, seed)
-        return (self._prove(identity, job, wrong) if wrong is not None else None), evidence
+        return None
 
     def _prove(self, identity: JobId, job: Job, row: int) -> FraudProof:
         """The fraud proof for the first wrong element of a wrong row."""

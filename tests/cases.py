@@ -107,15 +107,23 @@ class Case:
         return JobCommit(self.job_id, trace_root(secret, records), root, result_path(secret, records))
 
     def attest_commit(
-        self, member: SigningKey, verdict: Verdict = Verdict.OK, salt: bytes = ZERO
+        self,
+        member: SigningKey,
+        verdict: Verdict = Verdict.OK,
+        salt: bytes = ZERO,
+        evidence: bytes = ZERO,
     ) -> JobAttest:
-        commitment = attest_commitment(self.job_id, member.address, verdict, salt, ZERO)
+        commitment = attest_commitment(self.job_id, member.address, verdict, salt, evidence)
         return JobAttest(
             self.job_id, 1, Phase.COMMIT, commitment, Verdict.NONE, ZERO, Hash32(ZERO), Grains(0)
         )
 
-    def attest_reveal(self, verdict: Verdict = Verdict.OK, salt: bytes = ZERO) -> JobAttest:
-        return JobAttest(self.job_id, 1, Phase.REVEAL, Hash32(ZERO), verdict, salt, Hash32(ZERO), Grains(0))
+    def attest_reveal(
+        self, verdict: Verdict = Verdict.OK, salt: bytes = ZERO, evidence: bytes = ZERO
+    ) -> JobAttest:
+        return JobAttest(
+            self.job_id, 1, Phase.REVEAL, Hash32(ZERO), verdict, salt, Hash32(evidence), Grains(0)
+        )
 
     def element_proof(self, result: np.ndarray[Any, Any], row: int = 2, column: int = 1) -> FraudProof:
         """What a watcher that holds the published tensors writes about one element."""

@@ -63,6 +63,10 @@ async def test_a_wrong_product_is_shown_up_and_costs_the_bond(tmp_path, autojump
         identity = await net.open_job(payer_node, A, B, provider=cheat.address)
         job = await net.until_status(payer_node, identity, Status.SETTLED, Status.VOID, Status.SLASHED)
         assert Status(job.status) is Status.SLASHED
+        assert [seat.verdict for seat in job.seats] == [Verdict.WRONG] * 3
+        assert (
+            len({seat.evidence_root for seat in job.seats}) == 1
+        )  # all found the same proof, and share its reward
         context = payer_node.chain.context()
         lost = 1_000_000 * 10**9 - context.account(cheat.address).balance_grains
         assert lost >= job.bond_grains  # and the fees of claim and commit

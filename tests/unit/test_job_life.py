@@ -15,6 +15,7 @@ from tests.builders import TILE, ZERO, Ledger, funded_spec, key
 from tests.cases import Case, Product
 from vm.context import CHAIN_KEY
 from vm.jobs import money
+from vm.jobs.challenge import proof_digest
 from vm.jobs.record import Status, Verdict
 from vm.kinds.audits import ChallengeProve
 from vm.kinds.jobs import JobCancel
@@ -258,6 +259,31 @@ def test_slashed_by_a_proof_at_any_time_before_the_end(when: str) -> None:
     case.ledger.mine_to(case.now.committed_height + 20)
     assert case.status is Status.SLASHED
     case.ledger.audit()
+
+
+def test_members_that_committed_to_the_proof_share_the_reward_and_a_copier_gets_nothing() -> None:
+    """Two members found the fault and said so under seal; a watcher copies their proof and brings it first."""
+    case = Case(price_per_gmac=BIG_PRICE * 1000).open().claim()
+    wrong = case.product.wrong_result()
+    case.commit(wrong).draw()
+    proof = case.element_proof(wrong)
+    known, other = proof_digest(proof), proof_digest(case.element_proof(wrong, row=1))
+    says = [(WRONG, known), (WRONG, known), (WRONG, other)]
+    ledger = case.ledger
+    pairs = list(zip(case.members, says, strict=True))
+    ledger.mine(*(ledger.sign(m, case.attest_commit(m, v, evidence=e)) for m, (v, e) in pairs))
+    ledger.mine_to(case.now.committed_height + ledger.spec.jobs.reveal_offset - 1)
+    ledger.mine(*(ledger.sign(m, case.attest_reveal(v, evidence=e)) for m, (v, e) in pairs))
+    before = [ledger.account(m.address).balance_grains for m in case.members]
+    watcher_before = ledger.account(case.watcher.address).balance_grains
+    (receipt,) = ledger.mine(ledger.sign(case.watcher, ChallengeProve(proof)))
+    assert receipt.code == ""
+    assert [event.name for event in receipt.events] == ["JobSlashed", "ChallengeUpheld", "ChallengeUpheld"]
+    part = case.now.bond_grains // 4 // 2
+    gained = [ledger.account(m.address).balance_grains - b for m, b in zip(case.members, before, strict=True)]
+    assert gained == [part, part, 0]
+    assert watcher_before - ledger.account(case.watcher.address).balance_grains == receipt.burned_grains
+    ledger.audit()
 
 
 def test_too_late_for_a_proof() -> None:

@@ -15,8 +15,9 @@ import numpy as np
 
 from chain.codec import Blob, Nested, OneOf, Raw, Record, Seq, Uint
 from chain.errors import Invalid
+from chain.hashing import Tag, h256
 from chain.tensors import MAX_ROWS, DType, TensorInfo, opens_leaf, verify_row
-from chain.types import Address, JobId, TensorRoot
+from chain.types import Address, Hash32, JobId, TensorRoot
 from compute.spec.freivalds import exact_element
 from vm.tensor.program import MAX_DEPTH, MAX_INPUTS, QUANTISED_MAX, Gemm, Program, resolve
 from vm.tensor.trace import trace_key
@@ -63,6 +64,11 @@ class FraudProof(Record):
     tensor: Annotated[int, Uint(MAX_INPUTS)]
     column: Annotated[int, Uint(MAX_DEPTH)]
     openings: Annotated[tuple[Opening, ...], Seq(Nested(Opening), 3, 1)]
+
+
+def proof_digest(proof: FraudProof) -> Hash32:
+    """What a member that found the fault commits to before anybody sees the proof [JOB-FRAUD-REWARD]."""
+    return h256(Tag.FRAUD_PROOF, proof.to_bytes())
 
 
 def judge(proof: FraudProof) -> None:

@@ -6,6 +6,7 @@ in the state it was scheduled for, or the job has moved on and nothing happens.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -125,14 +126,19 @@ def refund(context: Context, job_id: JobId, job: Job, status: Status) -> None:
     )
 
 
-def slash(context: Context, job_id: JobId, job: Job, prover: Address) -> int:
-    """A fraud proof held: payer whole, bond half burned, a quarter each to prover and payer; returns the reward."""
-    reward = job.bond_grains // 4
+def slash(context: Context, job_id: JobId, job: Job, provers: Sequence[Address]) -> int:
+    """A fraud proof held: payer whole, bond half burned, a quarter each to payer and provers in equal parts.
+
+    Returns the part of one prover; what division leaves is burned.
+    """
+    part = job.bond_grains // 4 // len(provers)
+    reward = part * len(provers)
     to_payer = job.bond_grains // 4
     back = job.escrow_grains - job.attest_fees_grains
     context.unlock(back + job.bond_grains)
     context.credit(job.payer, back + to_payer)
-    context.credit(prover, reward)
+    for prover in provers:
+        context.credit(prover, part)
     context.burn(job.bond_grains - reward - to_payer)
     close(context, job_id, job, Status.SLASHED)
     context.emit(
@@ -144,7 +150,7 @@ def slash(context: Context, job_id: JobId, job: Job, prover: Address) -> int:
         prover_grains=reward,
         payer_grains=back + to_payer,
     )
-    return reward
+    return part
 
 
 def close(context: Context, job_id: JobId, job: Job, status: Status) -> None:

@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar
 
 from chain.codec import OneOf, Raw, Record, Uint
 from chain.errors import Invalid
-from chain.types import ZERO_HASH, Grains, Hash32, JobId
+from chain.types import ZERO_HASH, Address, Grains, Hash32, JobId
 from vm.context import Context
 from vm.envelope import Transaction
-from vm.jobs.challenge import MAX_PROOF_BYTES, FraudProof, judge
+from vm.jobs.challenge import MAX_PROOF_BYTES, FraudProof, judge, proof_digest
 from vm.jobs.committee import attest_commitment
 from vm.jobs.lifecycle import slash
 from vm.jobs.record import Job, Status, Verdict, load_job, require_status, store_job
@@ -114,8 +114,21 @@ def apply_challenge(context: Context, transaction: Transaction, body: ChallengeP
             "CHALLENGE_FACTS", found="facts of another run", allowed="the job's own roots and provider"
         )
     judge(proof)
-    reward = slash(context, proof.job, job, transaction.sender)
-    context.emit("ChallengeUpheld", job=proof.job, prover=transaction.sender, reward_grains=reward)
+    provers = _provers(job, proof) or (transaction.sender,)
+    reward = slash(context, proof.job, job, provers)
+    for prover in provers:
+        context.emit("ChallengeUpheld", job=proof.job, prover=prover, reward_grains=reward)
+
+
+def _provers(job: Job, proof: FraudProof) -> tuple[Address, ...]:
+    """Members whose revealed `wrong` committed to exactly this proof: they knew it before it could be copied.
+
+    So whoever sees a proof on its way to a block and sends it again pays a fee and earns nothing [JOB-FRAUD-REWARD].
+    """
+    digest = proof_digest(proof)
+    return tuple(
+        seat.member for seat in job.seats if seat.verdict is Verdict.WRONG and seat.evidence_root == digest
+    )
 
 
 KINDS = (
