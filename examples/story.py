@@ -66,8 +66,13 @@ def sentences(job: Json, told: list[Json], names: Names) -> Iterator[str]:
 
 
 def _merged(entries: list[Json], job: Json, names: Names) -> Iterator[str]:
-    """Sentences of one block's events; verdicts revealed together are told together."""
+    """Sentences of one block's events; verdicts revealed and rewards earned together are told together."""
     revealed: dict[str, list[str]] = {}
+    provers = [
+        names.get(entry["prover"], entry["prover"])
+        for entry in entries
+        if entry["event"] == "ChallengeUpheld"
+    ]
     for entry in entries:
         if entry["event"] == "Attested" and entry["phase"] == "REVEAL":
             revealed.setdefault(entry["verdict"].lower(), []).append(
@@ -77,6 +82,8 @@ def _merged(entries: list[Json], job: Json, names: Names) -> Iterator[str]:
             yield text
     for verdict, members in revealed.items():
         yield f"checked by {', '.join(members)}: {verdict}"
+    if provers:
+        yield f"a fraud proof of {', '.join(provers)} shows it, and every node has re-run the proof"
 
 
 def _sentence(entry: Json, job: Json, names: Names) -> str:
@@ -96,8 +103,6 @@ def _sentence(entry: Json, job: Json, names: Names) -> str:
             return "committee drawn: " + ", ".join(
                 names.get(seat["member"], seat["member"]) for seat in job["seats"]
             )
-        case "ChallengeUpheld":
-            return f"{name('prover')} earns its part for the proof of the fault, which every node has re-run"
         case "JobSettled":
             return "settled"
         case "JobRefunded":
