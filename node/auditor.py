@@ -118,19 +118,19 @@ class Auditor:
             await self._fetch(identity, job)
             return
         height = self._chain.head.height + 1
-        reveal_height = job.committed_height + self._chain.spec.jobs.reveal_offset
+        rules = self._chain.spec.jobs
+        reveal_height = job.committed_height + rules.reveal_offset
+        reveal_end = job.committed_height + rules.reveal_end_offset
         index = job.seat(self._key.address)
         seat = job.seats[index]
         if height < reveal_height:
             if seat.commitment == ZERO_HASH:
                 finding = await self._finding_in_time(identity, job, last_chance=height == reveal_height - 1)
                 await self._attest(identity, Phase.COMMIT, finding)
-        elif seat.commitment == ZERO_HASH:
-            await self._challenge(identity, await self._finding(identity, job))
-        elif seat.verdict is Verdict.NONE:
+        elif seat.commitment != ZERO_HASH and seat.verdict is Verdict.NONE and height < reveal_end:
             await self._attest(identity, Phase.REVEAL, await self._committed(identity, job, seat))
-        elif seat.verdict is Verdict.WRONG and height > reveal_height + index:
-            # One block apart by seat, so that few members pay for sending the same proof.
+        elif seat.verdict in (Verdict.NONE, Verdict.WRONG) and height > reveal_height + index:
+            # Also after a missed window. One block apart by seat, so that few pay for sending the same proof.
             await self._challenge(identity, await self._committed(identity, job, seat))
 
     async def _finding_in_time(self, identity: JobId, job: Job, *, last_chance: bool) -> Finding:

@@ -76,6 +76,33 @@ async def test_a_wrong_product_is_shown_up_and_costs_the_bond(tmp_path, autojump
         )  # escrow whole, a quarter of the bond, less fees
 
 
+@pytest.mark.parametrize("asleep_from", ["its commitment", "the draw"])
+async def test_a_member_that_slept_through_its_window_still_brings_the_proof(
+    tmp_path, autojump_clock, asleep_from
+):
+    async with world(tmp_path) as net:
+        for number in range(4):
+            await net.start(number, mine=number < 2, provide=False, validate=number == 3)
+        cheat = await net.start(5, mine=False, provide=True, validate=False, fault="corrupt-result")
+        witness = net.nodes["node-2"]
+        identity = await net.open_job(witness, A, B, provider=cheat.address)
+        job = await net.until_status(witness, identity, Status.COMMITTED)
+
+        def asleep_now() -> bool:
+            seats = net.job(witness, identity).seats
+            committed = any(seat.member == key(3).address and any(seat.commitment) for seat in seats)
+            return committed if asleep_from == "its commitment" else bool(seats)
+
+        await net.until(asleep_now)
+        store = net.stores["node-3"]
+        await net.stop(3)
+        rules = net.spec.jobs
+        await net.until(lambda: witness.chain.head.height >= job.committed_height + rules.reveal_end_offset)
+        await net.start(3, kv=store, mine=False, provide=False)
+        job = await net.until_status(witness, identity, Status.SETTLED, Status.VOID, Status.SLASHED)
+        assert Status(job.status) is Status.SLASHED
+
+
 async def test_claiming_inputs_out_of_range_is_shown_up_too(tmp_path, autojump_clock):
     """A claim asserts range-checked inputs: a planted bad entry finds only a careless taker, who pays for it."""
     async with world(tmp_path) as net:
