@@ -10,7 +10,6 @@ import numpy.typing as npt
 Int8Array: TypeAlias = npt.NDArray[np.int8]
 Int32Array: TypeAlias = npt.NDArray[np.int32]
 Int64Array: TypeAlias = npt.NDArray[np.int64]
-Uint8Array: TypeAlias = npt.NDArray[np.uint8]
 Uint32Array: TypeAlias = npt.NDArray[np.uint32]
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 Float64Array: TypeAlias = npt.NDArray[np.float64]

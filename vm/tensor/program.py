@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated
 
-from chain.codec import U63, Nested, OneOf, Record, Seq, Uint
+from chain.codec import Nested, OneOf, Record, Seq, Uint
 from chain.errors import Invalid
 from chain.tensors import DType, TensorInfo
 
@@ -50,14 +50,12 @@ class Program(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Gemm(Record):
+class Gemm:
     """A matrix step with its shape resolved: C[m, n] = A[m, k] times the transpose of B[n, k]."""
 
-    m: Annotated[int, U63]
-    n: Annotated[int, U63]
-    k: Annotated[int, U63]
-    operand_a: Annotated[int, U63]
-    operand_b: Annotated[int, U63]
+    m: int
+    n: int
+    k: int
 
     @property
     def macs(self) -> int:
@@ -99,7 +97,7 @@ def resolve(program: Program) -> Gemm:
             found=f"A {left.rows}x{left.columns}, B {right.columns}x{right.rows}",
             allowed="A m x k and B k x n with one k, nothing empty",
         )
-    step_shape = Gemm(left.rows, right.rows, left.columns, 0, 1)
+    step_shape = Gemm(left.rows, right.rows, left.columns)
     if left.rows > MAX_ROWS or left.columns > MAX_DEPTH or right.rows > MAX_DEPTH:
         raise Invalid(
             "PROGRAM_SIZE", found=f"{left.rows}x{left.columns}x{right.rows}", allowed="m<=65536, k,n<=16384"
