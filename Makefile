@@ -51,7 +51,7 @@ $(STAMP): setup.py requirements-build.lock requirements.lock $(wildcard $(STANDI
 	$(BIN)/python -m pip check
 	@touch $@
 
-# CuPy for the `cuda` backend, by the major version of CUDA the driver supports; `nvidia-smi` shows it.
+# CuPy for the `cuda` engine, by the major version of CUDA the driver supports; `nvidia-smi` shows it.
 gpu-cuda12 gpu-cuda13: setup
 	$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements-$@.lock
 	$(BIN)/python -m pip check

@@ -1,1 +1,1 @@
-"""Useful proof of work: the specification, the backends that carry it out fast, and the worker process."""
+"""Useful proof of work: the specification, the engines that carry it out fast, and the worker process."""

@@ -44,15 +44,15 @@ class Drop(Record):
 
 @dataclass(frozen=True, slots=True)
 class Mine(Record):
-    """Standing order: attempts on seeded random matrices of this shape until another `Mine`, `Idle` or `Stop`."""
+    """Standing order: attempts on seeded random matrices until another `Mine`, `Idle` or `Stop`.
+
+    The engine chooses their shape: it knows what suits it, and every shape pays the same per multiplication.
+    """
 
     template: Annotated[int, U63]
     sigma: Annotated[bytes, Blob(MAX_SIGMA_BYTES)]
     target: Annotated[int, BigUint()]
     profile_id: Annotated[int, U63]
-    m: Annotated[int, U63]
-    n: Annotated[int, U63]
-    k: Annotated[int, U63]
     seed: Annotated[bytes, Raw(32)]
 
 
@@ -92,9 +92,9 @@ class Stop(Record):
 
 @dataclass(frozen=True, slots=True)
 class Ready(Record):
-    """First event: the backend that was chosen and passed its self-test."""
+    """First event: the engine that was chosen and passed its self-test."""
 
-    backend: Annotated[str, Text(32)]
+    engine: Annotated[str, Text(32)]
     detail: Annotated[str, Text(MAX_TEXT_BYTES)]
 
 
@@ -147,7 +147,7 @@ class BenchDone(Record):
 
 @dataclass(frozen=True, slots=True)
 class Failed(Record):
-    """A command was refused (the worker goes on) or the backend proved unreliable (the worker exits)."""
+    """A command was refused (the worker goes on) or the engine proved unreliable (the worker exits)."""
 
     code: Annotated[str, Text(64)]
     text: Annotated[str, Text(MAX_TEXT_BYTES)]

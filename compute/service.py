@@ -1,7 +1,8 @@
 """The loop of a worker process: commands in, attempts, events out.  Spec: [POW-WORKER-*].
 
 A reader thread puts commands into a queue of fixed capacity, so a parent that sends too much is slowed by its pipe.
-Waiting commands are served before the next idle attempt, so the latency of a command is one attempt.
+Any command ends a running idle attempt within one batch of slices, `Stop` any attempt: a stale header is never worked
+on for longer than that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from io import FileIO
 from chain.errors import Invalid, LocalFault, TileworkError
 from chain.types import NO_JOB
 from compute.bench import measure_rate
-from compute.engine import Engine, profile_of
+from compute.engines.base import Stage, Withdrawn
 from compute.messages import (
     LENGTH_BYTES,
     MAX_TEXT_BYTES,
@@ -36,6 +37,7 @@ from compute.messages import (
     payload_bytes,
     to_frame,
 )
+from compute.workbench import Workbench, profile_of
 
 QUEUE_CAPACITY = 16
 PROGRESS_INTERVAL_MS = 1000
@@ -43,13 +45,14 @@ _READ_BYTES = 1 << 20
 
 
 class Service:
-    """One engine between two pipes; `run` returns the exit status."""
+    """One workbench between two pipes; `run` returns the exit status."""
 
-    def __init__(self, engine: Engine, source: FileIO, sink: FileIO) -> None:
-        self._engine = engine
+    def __init__(self, workbench: Workbench, source: FileIO, sink: FileIO) -> None:
+        self._workbench = workbench
         self._source = source
         self._sink = sink
         self._inbox: queue.Queue[Command | Invalid] = queue.Queue(QUEUE_CAPACITY)
+        self._stopping = threading.Event()
         self._order: Mine | None = None
         self._attempt_index = 0
         self._tally = _Tally()
@@ -57,7 +60,7 @@ class Service:
     def run(self, detail: str) -> int:
         """Serve until `Stop`, the end of input, or a fault after which nothing this worker says can be trusted."""
         threading.Thread(target=self._read_commands, name="commands", daemon=True).start()
-        self._send(Ready(backend=self._engine.backend.name, detail=detail[:MAX_TEXT_BYTES]))
+        self._send(Ready(engine=self._workbench.engine.name, detail=detail[:MAX_TEXT_BYTES]))
         while True:
             command = self._next_command()
             if isinstance(command, Stop):
@@ -69,6 +72,8 @@ class Service:
                     self._mine()
                 else:
                     self._serve(command)
+            except Withdrawn:
+                continue  # a command waits that made the attempt pointless
             except TileworkError as error:
                 job = command.job if isinstance(command, Panel) else NO_JOB
                 self._send(Failed(code=error.code, text=str(error)[:MAX_TEXT_BYTES], job=job))
@@ -88,23 +93,23 @@ class Service:
     def _serve(self, command: Command) -> None:
         match command:
             case Load():
-                self._engine.load(command)
+                self._workbench.load(command)
             case Drop():
-                self._engine.drop(command)
+                self._workbench.drop(command)
             case Mine():
-                self._order, self._attempt_index = command, 0
+                self._order = command
             case Idle():
                 self._order = None
             case Panel():
                 started_ns = time.monotonic_ns()
-                found, done = self._engine.panel(command)
+                found, done = self._workbench.panel(command, self._unless_stopping)
                 self._tally.add(command.template, done.macs, done.tickets, started_ns)
                 if found is not None:
                     self._send(found)
                 self._send(done)
             case Bench():
                 profile = profile_of(command.profile_id)
-                rate = measure_rate(self._engine.backend, profile, command.duration_ms)
+                rate = measure_rate(self._workbench.engine, profile, command.duration_ms)
                 self._send(BenchDone(profile_id=profile.profile_id, macs_per_second=rate))
             case Stop():
                 raise AssertionError("handled by run")
@@ -112,11 +117,19 @@ class Service:
     def _mine(self) -> None:
         assert self._order is not None
         started_ns = time.monotonic_ns()
-        done = self._engine.mine(self._order, self._attempt_index)
         self._attempt_index += 1
+        done = self._workbench.mine(self._order, self._attempt_index, self._unless_commanded)
         self._tally.add(self._order.template, done.macs, done.tickets, started_ns)
         if done.found is not None:
             self._send(done.found)
+
+    def _unless_commanded(self, _: Stage) -> None:
+        if not self._inbox.empty():
+            raise Withdrawn
+
+    def _unless_stopping(self, _: Stage) -> None:
+        if self._stopping.is_set():
+            raise Withdrawn
 
     def _report(self) -> None:
         progress = self._tally.due()
@@ -138,6 +151,8 @@ class Service:
             except Invalid as error:
                 self._inbox.put(error)
                 return
+            if isinstance(command, Stop):
+                self._stopping.set()
             self._inbox.put(command)
             if isinstance(command, Stop):
                 return

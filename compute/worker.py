@@ -1,4 +1,4 @@
-"""The worker process: `python -m compute.worker --backend auto|cpu|cuda`.
+"""The worker process: `python -m compute.worker --engine auto|NAME`.
 
 Speaks the frames of compute/messages.py on standard input and output; people and errors get standard error. It lives as
 long as its standard input is open, so it never outlives the node that started it.
@@ -17,7 +17,7 @@ DEFAULT_NICE = 10
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m compute.worker", description=__doc__)
-    parser.add_argument("--backend", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--engine", default="auto", help="auto, or the name of an engine")
     parser.add_argument("--profile", type=int, default=2, help="profile id of the start-up self-test")
     parser.add_argument(
         "--nice", type=int, default=DEFAULT_NICE, help="added to the niceness of this process"
@@ -36,20 +36,20 @@ def main(arguments: list[str] | None = None) -> int:
 
     from chain.errors import TileworkError
     from chain.types import NO_JOB
-    from compute.backends.select import choose_backend
-    from compute.engine import Engine, profile_of
+    from compute.engines.select import choose_engine
     from compute.messages import MAX_TEXT_BYTES, Failed, to_frame
     from compute.service import Service
+    from compute.workbench import Workbench, profile_of
 
     with open(events, "wb", buffering=0) as sink, open(0, "rb", buffering=0, closefd=False) as source:
         try:
-            backend, detail = choose_backend(options.backend, profile_of(options.profile), os.urandom(32))
+            engine, detail = choose_engine(options.engine, profile_of(options.profile), os.urandom(32))
         except TileworkError as error:
             print(error, file=sys.stderr)
             sink.write(to_frame(Failed(code=error.code, text=str(error)[:MAX_TEXT_BYTES], job=NO_JOB)))
             return 2
         try:
-            return Service(Engine(backend), source, sink).run(detail)
+            return Service(Workbench(engine), source, sink).run(detail)
         except BrokenPipeError:
             return 0
 

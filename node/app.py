@@ -53,7 +53,7 @@ class NodeSettings:
     join: tuple[str, ...] = ()
     rpc: str = "127.0.0.1:8645"
     mine: bool = True
-    backend: str = "auto"
+    engine: str = "auto"
     provide: bool = True
     ask_per_gmac_grains: int = 1_000_000
     validate: bool = True
@@ -116,9 +116,9 @@ class Node:
         return self.miner.macs_per_second if self.miner is not None else 0
 
     @property
-    def backend(self) -> str:
+    def engine(self) -> str:
         """The engine that runs; empty until one has passed its self-test."""
-        return self.miner.backend if self.miner is not None else ""
+        return self.miner.engine if self.miner is not None else ""
 
     def tickets_drawn(self, job: JobId) -> int:
         """Lottery tickets a job's product has drawn on this node."""
@@ -272,7 +272,7 @@ def run_node(settings: NodeSettings) -> None:
             chain=chain,
             journal=Journal(kv),
             network=network,
-            worker=lambda: WorkerProcess(settings.backend, settings.spec.profile_id),
+            worker=lambda: WorkerProcess(settings.engine, settings.spec.profile_id),
             clock=WallClock(),
             cpu=ThreadCpu(),
             rng=SystemRng(),

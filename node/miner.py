@@ -20,8 +20,7 @@ from chain.blocks import Block
 from chain.errors import Invalid, LocalFault, TileworkError
 from chain.tensors import TensorInfo
 from chain.types import Address, Hash32, JobId, TensorRoot
-from compute.engine import idle_order
-from compute.messages import Bench, BenchDone, Drop, Failed, Found, Load, Panel, PanelDone, Progress
+from compute.messages import Bench, BenchDone, Drop, Failed, Found, Load, Mine, Panel, PanelDone, Progress
 from compute.spec.padding import row_panels
 from compute.spec.profiles import PROFILES
 from node.chain import Chain
@@ -85,7 +84,7 @@ class Miner:
         self._panels: dict[tuple[JobId, int], tuple[trio.Event, list[PanelDone | Failed]]] = {}
         self._rate: int = 0
         self._multiplying = trio.Lock()
-        self.backend = ""
+        self.engine = ""
         self.macs_per_second = 0
         self.job_work: dict[JobId, JobWork] = {}
 
@@ -93,8 +92,8 @@ class Miner:
         """Mine until cancelled; a lost worker ends this with LocalFault, and the supervisor starts it again."""
         try:
             ready = await self._worker.start()
-            self.backend = ready.backend
-            log.info("worker-ready backend=%s detail=%s", ready.backend, ready.detail)
+            self.engine = ready.engine
+            log.info("worker-ready engine=%s detail=%s", ready.engine, ready.detail)
             await self._worker.send(Bench(self._profile.profile_id, _BENCH_MS))
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._listen)
@@ -202,9 +201,8 @@ class Miner:
         self._renewed.publish()
         if self._idle_mining:
             sigma, target = template.header.sigma(), template.header.target
-            await self._worker.send(
-                idle_order(self._profile, template.number, sigma, target, self._rng.bytes(32), self.backend)
-            )
+            seed, profile_id = self._rng.bytes(32), self._profile.profile_id
+            await self._worker.send(Mine(template.number, sigma, target, profile_id, seed))
 
     def _is_current(self, template: Template | None) -> TypeGuard[Template]:
         """Whether a template is on the head and knows everything that waits."""

@@ -19,13 +19,13 @@ _READ_BYTES = 1 << 20
 class WorkerProcess:
     """One `python -m compute.worker`; it ends when its standard input closes, so it never outlives the node."""
 
-    def __init__(self, backend: str, profile_id: int) -> None:
+    def __init__(self, engine: str, profile_id: int) -> None:
         self._command = [
             sys.executable,
             "-m",
             "compute.worker",
-            "--backend",
-            backend,
+            "--engine",
+            engine,
             "--profile",
             str(profile_id),
         ]

@@ -1,4 +1,4 @@
-"""A stand-in for CuPy over NumPy, so that the GPU backend's own code runs where there is no GPU.
+"""A stand-in for CuPy over NumPy, so that the GPU engine's own code runs where there is no GPU.
 
 It holds device arrays in host memory, does each kernel's arithmetic in NumPy from the same arguments, and carries out
 `gemmEx` on raw pointers with cuBLAS's column-major rules. What it cannot show: speed, and that the CUDA source is
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from blake3 import blake3
 
-from compute.backends.cuda_kernels import SOURCE
+from compute.engines.cupy_kernels import SOURCE
 
 GARBAGE = 77
 """What fresh device memory holds: nobody may rely on zeros."""

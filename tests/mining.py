@@ -7,9 +7,9 @@ from itertools import count
 from chain.blocks import Block
 from chain.kv import KV, MemoryKV
 from chain.types import Grains, Height
-from compute.backends.cpu import CpuBackend
-from compute.engine import Engine, idle_order
-from compute.spec.profiles import PROFILES
+from compute.engines.numpy_blocks import NumpyEngine
+from compute.messages import Mine
+from compute.workbench import Workbench
 from genesis.spec import ChainSpec
 from node.chain import Chain, HeadChange
 from node.checks import check_block
@@ -42,12 +42,11 @@ def transfer(sender: int, nonce: int, amount: int, tip: int = 0, to: int = 6) ->
 
 def solved(template: Template, profile_id: int) -> Block:
     """The block a template becomes with the first winning certificate found."""
-    engine = Engine(CpuBackend())
-    profile = PROFILES[profile_id]
+    workbench = Workbench(NumpyEngine())
     sigma, target = template.header.sigma(), template.header.target
-    order = idle_order(profile, template.number, sigma, target, bytes(32))
+    order = Mine(template.number, sigma, target, profile_id, bytes(32))
     for attempt in count():
-        found = engine.mine(order, attempt).found
+        found = workbench.mine(order, attempt).found
         if found is not None:
             return template.sealed(found.certificate)
     raise AssertionError

@@ -24,8 +24,7 @@ from chain.keys import SigningKey
 from chain.kv import KV, MemoryKV
 from chain.tensors import DType, TensorInfo
 from chain.types import NO_ADDRESS, Address, Grains, Height, JobId, TensorRoot
-from compute.backends.cpu import CpuBackend
-from compute.engine import Engine
+from compute.engines.numpy_blocks import NumpyEngine
 from compute.messages import (
     Bench,
     BenchDone,
@@ -38,6 +37,7 @@ from compute.messages import (
     Panel,
     Ready,
 )
+from compute.workbench import Workbench
 from genesis.spec import ChainSpec
 from node.app import Node, NodeSettings, open_chain
 from node.journal import Journal
@@ -89,10 +89,10 @@ class SeededRng:
 
 
 class InlineWorker:
-    """The worker's engine without a process; an attempt takes ATTEMPT_S of virtual time."""
+    """The worker's workbench without a process; an attempt takes ATTEMPT_S of virtual time."""
 
     def __init__(self, stop_mining: Callable[[], bool] = lambda: False) -> None:
-        self._engine = Engine(CpuBackend())
+        self._workbench = Workbench(NumpyEngine())
         self._events: deque[Event] = deque()
         self._order: Mine | None = None
         self._attempt = 0
@@ -100,7 +100,7 @@ class InlineWorker:
         self._paused = stop_mining
 
     async def start(self) -> Ready:
-        return Ready("inline", "the CPU backend, in the test's own process")
+        return Ready("inline", "the NumPy engine, in the test's own process")
 
     async def send(self, command: Command) -> None:
         try:
@@ -121,7 +121,7 @@ class InlineWorker:
                     await self._wake.wait()
                 continue
             await trio.sleep(ATTEMPT_S)
-            done = self._engine.mine(self._order, self._attempt)
+            done = self._workbench.mine(self._order, self._attempt)
             self._attempt += 1
             if done.found is not None:
                 self._events.append(done.found)
@@ -131,13 +131,13 @@ class InlineWorker:
 
     def _take(self, command: Command) -> None:
         if isinstance(command, Load):
-            self._engine.load(command)
+            self._workbench.load(command)
         elif isinstance(command, Drop):
-            self._engine.drop(command)
+            self._workbench.drop(command)
         elif isinstance(command, Mine):
             self._order = command
         elif isinstance(command, Panel):
-            found, done = self._engine.panel(command)
+            found, done = self._workbench.panel(command)
             if found is not None:
                 self._events.append(found)
             self._events.append(done)

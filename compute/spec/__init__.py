@@ -1,1 +1,1 @@
-"""The work specification: plain NumPy, obvious, the authority for every backend.  Spec: docs/spec/work.md."""
+"""The work specification: plain NumPy, obvious, the authority for every engine.  Spec: docs/spec/work.md."""

@@ -1,4 +1,4 @@
-"""One whole attempt, slow and obvious: what every backend must equal bit for bit.  Spec: [POW-ATTEMPT-*].
+"""One whole attempt, slow and obvious: what every engine must equal bit for bit.  Spec: [POW-ATTEMPT-*].
 
 Commit A and B, then noise, then multiply, then ticket. The order is the security argument; never change it.
 """

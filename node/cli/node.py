@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from compute.engines.select import AUTO, ENGINE_NAMES
 from node.cli.context import keys_option
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ def node() -> None:
     help="Check results when drawn, if this key has a stake.",
 )
 @click.option(
-    "--backend",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
+    "--engine",
+    type=click.Choice(ENGINE_NAMES),
+    default=AUTO,
     show_default=True,
     help="What multiplies.",
 )
@@ -105,7 +106,7 @@ def run(
     mine: bool,
     provide: bool,
     validate: bool,
-    backend: str,
+    engine: str,
     ask_per_gmac_grains: int,
     fault: str,
     log_level: str,
@@ -138,7 +139,7 @@ def run(
         mine=mine,
         provide=provide,
         validate=validate,
-        backend=backend,
+        engine=engine,
         ask_per_gmac_grains=ask_per_gmac_grains,
         fault=fault,
     )

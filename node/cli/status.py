@@ -77,7 +77,7 @@ def screen(form: dict[str, Any], info: dict[str, Any], now_ms: int) -> list[str]
         f"work       {rate} here; a block takes {effort}; settled jobs: {scaled(form['settled_macs'], 'MAC')}",
         f"money      minted {tile(supply['minted_grains'])}, burned {tile(supply['burned_grains'])},"
         f" locked {tile(supply['locked_grains'])}; base fee {form['base_fee_grains']} grains",
-        f"node       {info['address']}, {info['backend'] or 'no worker yet'}: {roles}",
+        f"node       {info['address']}, {info['engine'] or 'no worker yet'}: {roles}",
         *(f"join       {address}" for address in info["listen"]),
     ]
 

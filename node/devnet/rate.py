@@ -9,6 +9,7 @@ its rate; so all of them start together, however long each took to load.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -61,14 +62,15 @@ def _line(output: IO[str] | None) -> str:
 
 
 def _measure(profile_id: int, duration_ms: int) -> None:
-    from compute.backends.cpu import CpuBackend
     from compute.bench import measure_rate
+    from compute.engines.select import AUTO, choose_engine
     from compute.spec.profiles import PROFILES
 
-    backend, profile = CpuBackend(), PROFILES[profile_id]
+    profile = PROFILES[profile_id]
+    engine, _ = choose_engine(AUTO, profile, os.urandom(32))
     print("ready", flush=True)
     sys.stdin.readline()
-    print(measure_rate(backend, profile, duration_ms), flush=True)
+    print(measure_rate(engine, profile, duration_ms), flush=True)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ async def net_peers(node: NodeBackend) -> Json:
         Field("peer_id", Form.TEXT, "identity on the network"),
         Field("listen", Form.LIST, "addresses other nodes can pass to --join"),
         Field("roles", Form.LIST, "mine, provide, validate"),
-        Field("backend", Form.TEXT, "what multiplies, cpu or cuda; empty until it has passed its self-test"),
+        Field("engine", Form.TEXT, "what multiplies, cpu or cuda; empty until it has passed its self-test"),
         Field("ask_per_gmac_grains", Form.GRAINS, "lowest price at which this node claims jobs"),
     ),
 )
@@ -54,7 +54,7 @@ async def node_info(node: NodeBackend) -> Json:
         "peer_id": node.net.peer_id,
         "listen": node.net.listen_addresses(),
         "roles": [role for role, chosen in roles.items() if chosen],
-        "backend": node.backend,
+        "engine": node.engine,
         "ask_per_gmac_grains": settings.ask_per_gmac_grains,
     }
 

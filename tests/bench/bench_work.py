@@ -19,8 +19,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from compute.backends.base import Output, checked_certificate
-from compute.backends.cpu import CpuBackend
+from compute.engines.base import Order, Output, checked_certificate
+from compute.engines.numpy_blocks import NumpyEngine
 from compute.entries import seeded_entries
 from compute.spec.arrays import Int8Array, Int32Array
 from compute.spec.claim import NO_BINDING
@@ -45,16 +45,16 @@ def plain_product(a: Int8Array, b_t: Int8Array) -> Int32Array:
 def bench_attempts(profile: Profile, edge: int) -> None:
     a, b_t = seeded_entries(b"bench", 0, edge, edge), seeded_entries(b"bench", 1, edge, edge)
     mu = padded_mu(profile, edge, edge, edge, NO_BINDING)
-    backend = CpuBackend()
-    prepared = backend.prepare_b(b"bench", profile, mu, b_t)
-    product = backend.attempt(prepared, a, 1, Output.PRODUCT).product
+    engine = NumpyEngine()
+    prepared = engine.prepare_b(b"bench", profile, mu, b_t)
+    product = engine.run(Order(prepared, a, 1, Output.PRODUCT)).product
     expected = plain_product(a, b_t)
     assert np.array_equal(product, expected)
     plain, prepare, idle, useful, freivalds = medians_ms(
         lambda: plain_product(a, b_t),
-        lambda: backend.prepare_b(b"bench", profile, mu, b_t),
-        lambda: backend.attempt(prepared, a, 1, Output.TICKETS_ONLY),
-        lambda: backend.attempt(prepared, a, 1, Output.PRODUCT),
+        lambda: engine.prepare_b(b"bench", profile, mu, b_t),
+        lambda: engine.run(Order(prepared, a, 1, Output.TICKETS_ONLY)),
+        lambda: engine.run(Order(prepared, a, 1, Output.PRODUCT)),
         lambda: find_wrong_row(a, b_t, expected, bytes(32)),
     )
     print(
@@ -69,10 +69,10 @@ def bench_certificate(profile: Profile) -> None:
     rows, depth = 4 * profile.tile, 4 * profile.segment
     a, b_t = seeded_entries(b"bench", 2, rows, depth), seeded_entries(b"bench", 3, rows, depth)
     mu = padded_mu(profile, rows, rows, depth, NO_BINDING)
-    backend, target = CpuBackend(), profile.max_target
+    engine, target = NumpyEngine(), profile.max_target
     for nonce in range(100):
         sigma = nonce.to_bytes(4, "big")
-        attempt = backend.attempt(backend.prepare_b(sigma, profile, mu, b_t), a, target, Output.TICKETS_ONLY)
+        attempt = engine.run(Order(engine.prepare_b(sigma, profile, mu, b_t), a, target, Output.TICKETS_ONLY))
         if attempt.winners:
             break
     certificate = checked_certificate(sigma, target, attempt, attempt.winners[0])

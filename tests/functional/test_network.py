@@ -287,8 +287,8 @@ async def test_a_broken_worker_costs_seconds_not_the_node(tmp_path, autojump_clo
     async with world(tmp_path) as net:
         node = await net.start(0)
         await net.until(lambda: node.chain.head.height >= 2)
-        broken, node.miner._worker._engine = node.miner._worker._engine, None
-        await net.until(lambda: node.miner._worker._engine not in (None, broken))
+        broken, node.miner._worker._workbench = node.miner._worker._workbench, None
+        await net.until(lambda: node.miner._worker._workbench not in (None, broken))
         height = node.chain.head.height
         await net.until(lambda: node.chain.head.height >= height + 2)
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chain.errors import Invalid
-from compute.backends.base import Output
-from compute.backends.cpu import CpuBackend
+from compute.engines.base import Order, Output
+from compute.engines.numpy_blocks import NumpyEngine
 from compute.spec.arrays import Int8Array
 from compute.spec.certificate import Certificate
 from compute.spec.claim import NO_BINDING
@@ -57,11 +57,10 @@ def check_attempt(profile: Profile, a: Int8Array, b_t: Int8Array) -> None:
     expected = a.astype(np.int64) @ b_t.T.astype(np.int64)
     assert np.array_equal(reference.product, expected)
 
-    backend = CpuBackend()
+    engine = NumpyEngine()
     mu = padded_mu(profile, a.shape[0], b_t.shape[0], a.shape[1], NO_BINDING)
-    attempt = backend.attempt(
-        backend.prepare_b(SIGMA, profile, mu, b_t), a, (1 << 256) // profile.cube_macs, Output.PRODUCT
-    )
+    prepared = engine.prepare_b(SIGMA, profile, mu, b_t)
+    attempt = engine.run(Order(prepared, a, (1 << 256) // profile.cube_macs, Output.PRODUCT))
     assert attempt.product is not None
     assert np.array_equal(attempt.product, expected)
     assert {winner.cube: winner.ticket for winner in attempt.winners} == reference.tickets

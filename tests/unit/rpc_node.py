@@ -84,7 +84,7 @@ class MemoryNode:
         self.address: Address = OPERATOR.address
         self.syncing = False
         self.macs_per_second = 12_345
-        self.backend = "cpu"
+        self.engine = "numpy"
         self.instant = False
         """Mine a block as soon as a transaction is submitted, and serve every job to its end."""
         self.elsewhere: dict[TensorRoot, bytes] = {}

@@ -24,7 +24,7 @@ from compute.messages import (
 )
 from compute.spec.certificate import Certificate
 from compute.spec.profiles import GPU
-from tests.unit.test_work_engine import MINE, PANEL, loaded
+from tests.unit.test_work_workbench import MINE, PANEL, loaded
 from tests.work_samples import random_matrix, sample_certificate
 
 COMMANDS = [
@@ -37,7 +37,7 @@ COMMANDS = [
     Stop(),
 ]
 EVENTS = [
-    Ready(backend="cpu", detail="NumPy"),
+    Ready(engine="numpy", detail="NumPy"),
     Found(template=1, certificate=b"certificate", ticket=Hash32(bytes(32))),
     PanelDone(
         template=1,

@@ -1,4 +1,4 @@
-"""Golden vectors: the reference still makes them, and every backend gives them back bit for bit.  Spec: [POW-*]."""
+"""Golden vectors: the reference still makes them, and every engine gives them back bit for bit.  Spec: [POW-*]."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from compute.backends.base import Backend, Output
-from compute.backends.cpu import CpuBackend
-from compute.backends.cuda import CudaBackend
+from compute.engines.base import Engine, Order, Output
+from compute.engines.select import ENGINES
 from compute.spec.certificate import Certificate, build_certificate
 from compute.spec.claim import Mu
 from compute.spec.profiles import PROFILES, Profile
@@ -25,12 +24,12 @@ def profile(request: pytest.FixtureRequest) -> Profile:
     return request.param
 
 
-@pytest.fixture(params=[CpuBackend, CudaBackend], ids=["cpu", "cuda"])
-def backend(request: pytest.FixtureRequest) -> Backend:
-    candidate: Backend = request.param()
+@pytest.fixture(params=ENGINES.values(), ids=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    candidate: Engine = request.param()
     capabilities = candidate.probe()
     if not capabilities.usable:
-        pytest.skip(f"backend {candidate.name} cannot run here: {capabilities.detail}")
+        pytest.skip(f"engine {candidate.name} cannot run here: {capabilities.detail}")
     return candidate
 
 
@@ -42,14 +41,14 @@ def test_reference_makes_the_vectors(profile: Profile) -> None:
     assert build_case(profile) == CASES[profile.name]
 
 
-def test_backend_gives_the_vectors(profile: Profile, backend: Backend) -> None:
+def test_engine_gives_the_vectors(profile: Profile, engine: Engine) -> None:
     case = CASES[profile.name]
     a, b_t, _ = inputs(profile)
     mu = Mu.from_bytes(bytes.fromhex(case["mu"]))
-    prepared = backend.prepare_b(SIGMA, profile, mu, b_t)
-    # A target above every ticket makes the backend show them all.
-    shown = backend.attempt(prepared, a, (1 << 256) // profile.cube_macs, Output.PRODUCT)
-    won = backend.attempt(prepared, a, profile.max_target, Output.TICKETS_ONLY)
+    prepared = engine.prepare_b(SIGMA, profile, mu, b_t)
+    # A target above every ticket makes the engine show them all.
+    shown = engine.run(Order(prepared, a, (1 << 256) // profile.cube_macs, Output.PRODUCT))
+    won = engine.run(Order(prepared, a, profile.max_target, Output.TICKETS_ONLY))
 
     assert prepared.kappa.hex() == case["kappa"]
     assert prepared.commitment.root.hex() == case["root_b"]

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from chain.types import NO_JOB, Hash32
-from compute.engine import idle_order
 from compute.messages import (
     LENGTH_BYTES,
     Bench,
@@ -23,6 +22,7 @@ from compute.messages import (
     Failed,
     Found,
     Idle,
+    Mine,
     PanelDone,
     Progress,
     Ready,
@@ -34,7 +34,7 @@ from compute.messages import (
 from compute.spec.certificate import Certificate
 from compute.spec.profiles import TEST
 from compute.spec.verify import verify_certificate
-from tests.unit.test_work_engine import A_ID, B_ID, JOB, PANEL, loaded
+from tests.unit.test_work_workbench import A_ID, B_ID, JOB, PANEL, loaded
 from tests.work_samples import SIGMA, random_matrix
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +77,7 @@ class Worker:
 
 @pytest.fixture
 def worker() -> Iterator[Worker]:
-    started = Worker("--backend", "cpu")
+    started = Worker("--engine", "numpy")
     yield started
     if started.process.poll() is None:
         started.process.kill()
@@ -87,9 +87,9 @@ def worker() -> Iterator[Worker]:
 def test_orders_are_served_while_idle_attempts_go_on(worker: Worker) -> None:
     ready = worker.receive()
     assert isinstance(ready, Ready)
-    assert ready.backend == "cpu"
+    assert ready.engine == "numpy"
 
-    worker.send(idle_order(TEST, 7, SIGMA, TEST.max_target, bytes(32)))
+    worker.send(Mine(7, SIGMA, TEST.max_target, TEST.profile_id, bytes(32)))
     found = worker.receive()
     assert isinstance(found, Found)
     certificate = Certificate.from_bytes(found.certificate)
@@ -97,7 +97,7 @@ def test_orders_are_served_while_idle_attempts_go_on(worker: Worker) -> None:
     assert found.template == 7
 
     # An unreachable target ends the finds of the old template; after what was under way, none comes.
-    worker.send(idle_order(TEST, 8, SIGMA, 1, bytes(32)))
+    worker.send(Mine(8, SIGMA, 1, TEST.profile_id, bytes(32)))
     progress = worker.receive_other_than(Found)
     assert isinstance(progress, Progress)
     assert progress.attempts > 0
@@ -129,7 +129,7 @@ def test_orders_are_served_while_idle_attempts_go_on(worker: Worker) -> None:
 def test_end_of_input_ends_the_worker(worker: Worker) -> None:
     """A worker never outlives its node, however the node died, even in the middle of a standing order."""
     worker.receive()
-    worker.send(idle_order(TEST, 1, SIGMA, 1, bytes(32)))
+    worker.send(Mine(1, SIGMA, 1, TEST.profile_id, bytes(32)))
     status, _, errors = worker.close()
     assert (status, errors) == (0, b"")
 
@@ -154,24 +154,24 @@ def test_missing_matrix_is_refused_and_the_worker_goes_on(worker: Worker) -> Non
     assert isinstance(rate, BenchDone)
 
 
-def test_backend_that_is_not_there_is_reported() -> None:
+def test_engine_that_is_not_there_is_reported() -> None:
     """Run where no GPU is; with one, the worker is simply ready."""
-    worker = Worker("--backend", "cuda")
+    worker = Worker("--engine", "cupy")
     event = worker.receive()
     status, _, errors = worker.close()
     if isinstance(event, Ready):
         pytest.skip("this machine has a GPU")
     assert isinstance(event, Failed)
-    assert event.code == "WORK_BACKEND_UNUSABLE"
+    assert event.code == "WORK_ENGINE_UNUSABLE"
     assert status == 2
-    assert b"--backend cpu" in errors
+    assert b"--engine auto" in errors
 
 
 def test_what_libraries_print_stays_out_of_the_events(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import atexit\natexit.register(print, 'a library says goodbye')\n"
     )
-    worker = Worker("--backend", "cpu", python_path=tmp_path)
+    worker = Worker("--engine", "numpy", python_path=tmp_path)
     worker.receive()
     status, left, errors = worker.close()
     assert (status, left) == (0, b"")

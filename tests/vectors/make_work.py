@@ -1,6 +1,6 @@
 """Golden vectors of the work, made by the reference: `python -m tests.vectors.make_work` rewrites work.json.
 
-One case per profile. Every backend must reproduce them bit for bit; another implementation can check itself against
+One case per profile. Every engine must reproduce them bit for bit; another implementation can check itself against
 them step by step.
 """
 

@@ -6,7 +6,7 @@ import numpy as np
 from blake3 import blake3
 
 from chain.types import Hash32
-from compute.backends.base import Winner
+from compute.engines.base import Winner
 from compute.spec.arrays import Uint32Array
 from compute.spec.profiles import Profile
 from compute.spec.ticket import Cube

@@ -1,4 +1,4 @@
-"""The GPU backend through CuPy: cuBLAS int8 products slice by slice, a fold kernel after each.  Spec: [POW-EXACT-3].
+"""The GPU engine through CuPy: cuBLAS int8 products slice by slice, a fold kernel after each.  Spec: [POW-EXACT-3].
 
 The portable version: partial sums go through device memory once per slice, which costs bandwidth that a kernel folding
 in registers would not. Accumulators are int32 from first to last; integer `matmul` of CuPy is not used, because its
@@ -16,9 +16,20 @@ import numpy as np
 
 from chain.errors import LocalFault
 from chain.types import Hash32
-from compute.backends.base import Attempt, Capabilities, Output, PreparedB, Winner
-from compute.backends.cuda_kernels import SOURCE
-from compute.spec.arrays import Int8Array
+from compute.engines.base import (
+    Attempt,
+    Capabilities,
+    Engine,
+    Order,
+    Output,
+    PreparedB,
+    Progress,
+    Stage,
+    Winner,
+    unobserved,
+)
+from compute.engines.cupy_kernels import SOURCE
+from compute.spec.arrays import Int8Array, Int32Array
 from compute.spec.claim import Mu, kappa_of
 from compute.spec.commit import Side, commit, seed_a_of, seed_b_of
 from compute.spec.noise import left_factor, permutations, right_factor
@@ -33,16 +44,21 @@ MIN_COMPUTE_CAPABILITY = 61
 _THREADS = 256
 _FOLD_THREADS = 128
 _DIGIT_BITS = 7
+_IDLE_EDGES = {"test": 1024, "dev": 4096, "cpu": 4096, "gpu": 8192}
+"""Smaller products would leave a GPU waiting for its host."""
 # CUDA's numbers for element types; CuPy's own list lacks the second.
 _CUDA_R_8I = 3
 _CUDA_R_32I = 10
+
+_INSTALL = "Run `make gpu-cuda12` or `make gpu-cuda13`, whichever fits the driver, or use --engine auto."
+_NO_DEVICE = "Check that `nvidia-smi` lists the device, or use --engine auto."
 
 DeviceArray = Any
 """A cupy.ndarray; CuPy has no types of its own where it is not installed."""
 
 
 @dataclass(frozen=True)
-class CudaPreparedB(PreparedB):
+class CupyPreparedB(PreparedB):
     """B' and its factors in device memory."""
 
     noised: DeviceArray
@@ -53,10 +69,10 @@ class CudaPreparedB(PreparedB):
     """int8[r, k]: F_L transposed."""
 
 
-class CudaBackend:
+class CupyEngine(Engine):
     """One device, the current one; CuPy is imported by `probe`, which comes first."""
 
-    name = "cuda"
+    name = "cupy"
 
     def __init__(self) -> None:
         self._cupy: Any = None
@@ -68,13 +84,13 @@ class CudaBackend:
             import cupy
             from cupy.cuda import compiler
         except ImportError as error:
-            return Capabilities(usable=False, detail=f"CuPy cannot be imported ({error})")
+            return Capabilities(usable=False, detail=f"CuPy cannot be imported ({error})", hint=_INSTALL)
         # CUDA, cuBLAS and NVRTC errors are RuntimeErrors, full device memory is a MemoryError, and CuPy looks for the
         # libraries of CUDA only when they are needed.
         self._faults = (RuntimeError, MemoryError, ImportError, OSError, compiler.CompileException)
         try:
             if cupy.cuda.runtime.getDeviceCount() == 0:
-                return Capabilities(usable=False, detail="no CUDA device")
+                return Capabilities(usable=False, detail="no CUDA device", hint=_NO_DEVICE)
             device = cupy.cuda.Device()
             capability = int(device.compute_capability)
             if capability < MIN_COMPUTE_CAPABILITY:
@@ -86,15 +102,19 @@ class CudaBackend:
         self._cupy = cupy
         return Capabilities(usable=True, detail=f"{name}, CuPy {cupy.__version__}, cuBLAS int8 per slice")
 
-    def prepare_b(self, sigma: bytes, profile: Profile, mu: Mu, b_t: Int8Array) -> CudaPreparedB:
+    def prepare_b(
+        self, sigma: bytes, profile: Profile, mu: Mu, b_t: Int8Array, progress: Progress = unobserved
+    ) -> CupyPreparedB:
         kappa = kappa_of(sigma, mu)
         padded = pad(b_t, mu.n, mu.k)
         commitment = commit(Side.B, kappa, padded, profile)
+        progress(Stage.COMMIT)
         seed_b = seed_b_of(kappa, commitment.root, mu.n)
         with self._device_faults():
             noised, left = self._noised(padded, seed_b, profile)
             right = self._cupy.asarray(right_factor(seed_b, profile, 0, mu.k // profile.noise_rank))
-        return CudaPreparedB(
+        progress(Stage.NOISE)
+        return CupyPreparedB(
             profile=profile,
             mu=mu,
             kappa=kappa,
@@ -106,25 +126,30 @@ class CudaBackend:
             right=right,
         )
 
-    def attempt(self, prepared: PreparedB, a: Int8Array, target: int, output: Output) -> Attempt:
-        assert isinstance(prepared, CudaPreparedB)
+    def run(self, order: Order) -> Attempt:
+        prepared, a, progress = order.prepared, order.a, order.progress
+        assert isinstance(prepared, CupyPreparedB)
         profile, mu = prepared.profile, prepared.mu
         padded = pad(a, mu.m, mu.k)
         commitment = commit(Side.A, prepared.kappa, padded, profile)
+        progress(Stage.COMMIT)
         seed_a = seed_a_of(prepared.seed_b, commitment.root, mu.m)
         with self._device_faults():
             cupy = self._cupy
             noised, left = self._noised(padded, seed_a, profile)
+            progress(Stage.NOISE)
             tile_counts = (mu.k // profile.segment, mu.m // profile.tile, mu.n // profile.tile)
             transcripts = cupy.zeros((*tile_counts, LANES), np.uint32)
-            product = cupy.zeros((mu.m, mu.n), np.int32) if output is Output.PRODUCT else None
-            self._multiply(noised, prepared.noised, profile, transcripts, product)
+            product = cupy.zeros((mu.m, mu.n), np.int32) if order.output is Output.PRODUCT else None
+            self._multiply(noised, prepared.noised, profile, transcripts, product, progress)
             exact = None
             if product is not None:
                 right = cupy.asarray(right_factor(seed_a, profile, 0, mu.k // profile.noise_rank))
                 self._subtract_noise(product, cupy.asarray(padded), left, right, prepared)
                 exact = np.ascontiguousarray(cupy.asnumpy(product)[: a.shape[0], : prepared.columns])
-            winners = self._find_winners(seed_a, transcripts, target, profile)
+                progress(Stage.DENOISE)
+            winners = self._find_winners(seed_a, transcripts, order.target, profile)
+            progress(Stage.HASH)
         return Attempt(
             prepared=prepared,
             commitment_a=commitment,
@@ -133,6 +158,28 @@ class CudaBackend:
             tickets=transcripts.size // LANES,
             macs=mu.m * mu.n * mu.k,
         )
+
+    def plain(self, a: Int8Array, b_t: Int8Array) -> Int32Array:
+        with self._device_faults():
+            product = self._cupy.empty((a.shape[0], b_t.shape[0]), np.int32)
+            self._multiply_int8(self._cupy.asarray(a), self._cupy.asarray(b_t), product, accumulate=False)
+            exact: Int32Array = self._cupy.asnumpy(product)
+        return exact
+
+    def memory_needed(self, profile: Profile, mu: Mu, output: Output) -> int:
+        operands = 2 * (mu.m + mu.n) * mu.k
+        partial = 4 * min(mu.m, PANEL_EDGE) * min(mu.n, PANEL_EDGE)
+        tickets = mu.m * mu.n * mu.k // profile.cube_macs * (LANES * 4 + 32)
+        return operands + partial + tickets + (8 * mu.m * mu.n if output is Output.PRODUCT else 0)
+
+    def memory_free(self) -> int:
+        with self._device_faults():
+            free, _ = self._cupy.cuda.runtime.memGetInfo()
+        return int(free)
+
+    def idle_shape(self, profile: Profile) -> tuple[int, int, int]:
+        edge = _IDLE_EDGES[profile.name]
+        return edge, edge, edge
 
     def _noised(self, padded: Int8Array, seed: Hash32, profile: Profile) -> tuple[DeviceArray, DeviceArray]:
         """int8[rows, k] on the device with noise added, and its left factor int8[rows, r]."""
@@ -153,6 +200,7 @@ class CudaBackend:
         profile: Profile,
         transcripts: DeviceArray,
         product: DeviceArray | None,
+        progress: Progress,
     ) -> None:
         """Fill the transcripts uint32[k/S, m/t, n/t, 16] and, if wanted, set `product` to A' B'."""
         tile, rank = profile.tile, profile.noise_rank
@@ -175,6 +223,7 @@ class CudaBackend:
                             np.int32(tile),
                         )
                         fold((tiles,), (_FOLD_THREADS,), (*arguments, *corner))
+                        progress(Stage.PRODUCT)
                     if product is not None:
                         product[rows, columns] += partial
 
@@ -184,7 +233,7 @@ class CudaBackend:
         a: DeviceArray,
         left: DeviceArray,
         right: DeviceArray,
-        prepared: CudaPreparedB,
+        prepared: CupyPreparedB,
     ) -> None:
         """A B = A' B' - (A F_L) F_R - E_L (E_R B'), in signed base-128 digits of the thin products [POW-DENOISE-1]."""
         cupy = self._cupy
@@ -279,7 +328,7 @@ class CudaBackend:
         try:
             yield
         except self._faults as error:
-            hint = "Use --backend cpu, or smaller matrices."
+            hint = "Use --engine cpu, or smaller matrices."
             raise LocalFault("WORK_GPU", found=f"{type(error).__name__}: {error}", hint=hint) from error
 
 

@@ -1,4 +1,4 @@
-"""CUDA C++ source of the GPU backend, compiled at run time.  Spec: the rules of compute.spec, one kernel each.
+"""CUDA C++ source of the GPU engine, compiled at run time.  Spec: the rules of compute.spec, one kernel each.
 
 Plain kernels for any device that multiplies int8 (compute capability 6.1 and later): no tensor-core instruction and no
 shuffle appears here, cuBLAS does the multiplying. Offsets are 64-bit, sizes 32-bit.

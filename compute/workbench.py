@@ -9,7 +9,17 @@ import numpy as np
 
 from chain.errors import Invalid, Missing
 from chain.types import Hash32
-from compute.backends.base import Attempt, Backend, Output, PreparedB, checked_certificate
+from compute.engines.base import (
+    Attempt,
+    Engine,
+    Order,
+    Output,
+    PreparedB,
+    Progress,
+    check_memory,
+    checked_certificate,
+    unobserved,
+)
 from compute.entries import seeded_entries
 from compute.messages import Drop, Found, Load, Mine, Panel, PanelDone
 from compute.spec.arrays import Int8Array
@@ -17,15 +27,6 @@ from compute.spec.claim import NO_BINDING, Binding, Mu, check_mu
 from compute.spec.padding import check_entries, padded_mu
 from compute.spec.profiles import PROFILES, Profile
 
-_IDLE_SHAPES = {
-    "test": (64, 64, 64),
-    "dev": (512, 512, 512),
-    "cpu": (768, 768, 768),
-    "gpu": (512, 512, 4096),
-}
-"""m, n, k of the products that a worker makes up when nobody has ordered one: 5 to 50 ms on one core."""
-_CUDA_IDLE_EDGES = {"test": 1024, "dev": 4096, "cpu": 4096, "gpu": 8192}
-"""The same on a GPU, which smaller products would leave waiting for its host."""
 _PREPARED_LIMIT = 2
 """One B for the running job and one for idle attempts; each costs five bytes per entry."""
 
@@ -39,11 +40,11 @@ class AttemptDone:
     tickets: int
 
 
-class Engine:
-    """Loaded matrices and prepared operands around one backend; one caller at a time."""
+class Workbench:
+    """Loaded matrices and prepared operands around one engine; one caller at a time."""
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self._matrices: dict[Hash32, Int8Array] = {}
         self._prepared: OrderedDict[tuple[bytes, bytes, bytes], PreparedB] = OrderedDict()
 
@@ -64,33 +65,38 @@ class Engine:
         self._forget_prepared(order.matrix)
         self._matrices.pop(order.matrix, None)
 
-    def mine(self, order: Mine, attempt_index: int) -> AttemptDone:
-        """Attempt number `attempt_index` of a standing order; B stays the same under one template.
+    def mine(self, order: Mine, attempt_index: int, progress: Progress = unobserved) -> AttemptDone:
+        """Attempt number `attempt_index` of a standing order, in the engine's own shape; B stays under one template.
 
         Raises:
-            Invalid: WORK_PROFILE or WORK_SHAPE.
-            LocalFault: WORK_BACKEND if the backend's winner does not survive the replay.
+            Invalid: WORK_PROFILE.
+            Policy: WORK_MEMORY if the attempt would not fit.
+            Withdrawn: when `progress` does.
+            LocalFault: WORK_ENGINE if the engine's winner does not survive the replay.
         """
         profile = profile_of(order.profile_id)
-        mu = Mu(profile_id=order.profile_id, m=order.m, n=order.n, k=order.k, binding=NO_BINDING)
-        check_mu(mu, profile)
+        m, n, k = self.engine.idle_shape(profile)
+        mu = Mu(profile_id=order.profile_id, m=m, n=n, k=k, binding=NO_BINDING)
         b_id = order.seed
         prepared = self._find_prepared(order.sigma, b_id, mu)
         if prepared is None:
-            b_t = seeded_entries(order.seed, 0, order.n, order.k)
-            prepared = self._prepare(order.sigma, b_id, profile, mu, b_t)
-        a = seeded_entries(order.seed, 1 + attempt_index, order.m, order.k)
-        attempt = self.backend.attempt(prepared, a, order.target, Output.TICKETS_ONLY)
+            check_memory(self.engine, profile, mu, Output.TICKETS_ONLY)
+            b_t = seeded_entries(order.seed, 0, n, k)
+            prepared = self._prepare(order.sigma, b_id, profile, mu, b_t, progress)
+        a = seeded_entries(order.seed, 1 + attempt_index, m, k)
+        attempt = self.engine.run(Order(prepared, a, order.target, Output.TICKETS_ONLY, progress))
         found = self._found(order.template, order.sigma, order.target, attempt)
         return AttemptDone(found=found, macs=attempt.macs, tickets=attempt.tickets)
 
-    def panel(self, order: Panel) -> tuple[Found | None, PanelDone]:
+    def panel(self, order: Panel, progress: Progress = unobserved) -> tuple[Found | None, PanelDone]:
         """The exact product of a row panel, computed with the multiplications that draw its tickets.
 
         Raises:
             Missing: WORK_MATRIX if an operand was not loaded.
             Invalid: WORK_PROFILE, WORK_SHAPE or WORK_STEP.
-            LocalFault: WORK_BACKEND if the backend's winner does not survive the replay.
+            Policy: WORK_MEMORY if the attempt would not fit.
+            Withdrawn: when `progress` does.
+            LocalFault: WORK_ENGINE if the engine's winner does not survive the replay.
         """
         profile = profile_of(order.profile_id)
         a, b_t = self._matrix(order.a), self._matrix(order.b)
@@ -106,8 +112,10 @@ class Engine:
         check_mu(mu, profile)
         prepared = self._find_prepared(order.sigma, order.b, mu)
         if prepared is None:
-            prepared = self._prepare(order.sigma, order.b, profile, mu, b_t)
-        attempt = self.backend.attempt(prepared, a[order.row_start : last_row], order.target, Output.PRODUCT)
+            check_memory(self.engine, profile, mu, Output.PRODUCT)
+            prepared = self._prepare(order.sigma, order.b, profile, mu, b_t, progress)
+        rows = a[order.row_start : last_row]
+        attempt = self.engine.run(Order(prepared, rows, order.target, Output.PRODUCT, progress))
         assert attempt.product is not None
         found = self._found(order.template, order.sigma, order.target, attempt)
         done = PanelDone(
@@ -131,8 +139,10 @@ class Engine:
     def _find_prepared(self, sigma: bytes, b_id: bytes, mu: Mu) -> PreparedB | None:
         return self._prepared.get((sigma, b_id, mu.to_bytes()))
 
-    def _prepare(self, sigma: bytes, b_id: bytes, profile: Profile, mu: Mu, b_t: Int8Array) -> PreparedB:
-        prepared = self.backend.prepare_b(sigma, profile, mu, b_t)
+    def _prepare(
+        self, sigma: bytes, b_id: bytes, profile: Profile, mu: Mu, b_t: Int8Array, progress: Progress
+    ) -> PreparedB:
+        prepared = self.engine.prepare_b(sigma, profile, mu, b_t, progress)
         self._prepared[sigma, b_id, mu.to_bytes()] = prepared
         while len(self._prepared) > _PREPARED_LIMIT:
             self._prepared.popitem(last=False)
@@ -155,21 +165,3 @@ def profile_of(profile_id: int) -> Profile:
     if profile_id not in PROFILES:
         raise Invalid("WORK_PROFILE", found=profile_id, allowed=", ".join(map(str, PROFILES)))
     return PROFILES[profile_id]
-
-
-def idle_order(
-    profile: Profile, template: int, sigma: bytes, target: int, seed: bytes, backend: str = "cpu"
-) -> Mine:
-    """The standing order for a worker with nothing else to do; `backend` is the name that its `Ready` gave."""
-    edge = _CUDA_IDLE_EDGES[profile.name]
-    m, n, k = (edge, edge, edge) if backend == "cuda" else _IDLE_SHAPES[profile.name]
-    return Mine(
-        template=template,
-        sigma=sigma,
-        target=target,
-        profile_id=profile.profile_id,
-        m=m,
-        n=n,
-        k=k,
-        seed=seed,
-    )

@@ -1,4 +1,4 @@
-"""Backends against the reference, and their guards.  Spec: [POW-BACKEND-*], [POW-EXACT-*], [POW-DENOISE-1]."""
+"""Engines against the reference, and their guards.  Spec: [POW-ENGINE-*], [POW-EXACT-*], [POW-DENOISE-1]."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-import compute.backends.cpu
+import compute.engines.numpy_blocks
 from chain.errors import LocalFault, Policy
 from chain.types import Hash32
-from compute.backends.base import Attempt, Output, PreparedB, Winner, checked_certificate, self_test
-from compute.backends.cpu import CpuBackend
-from compute.backends.cuda import CudaBackend, _digits
-from compute.backends.select import BACKEND_NAMES, choose_backend
-from compute.backends.tickets import find_winners
+from compute.engines.base import Attempt, Order, Output, Winner, checked_certificate, self_test
+from compute.engines.cupy_portable import CupyEngine, _digits
+from compute.engines.numpy_blocks import NumpyEngine
+from compute.engines.select import AUTO, ENGINES, choose_engine
+from compute.engines.tickets import find_winners
 from compute.entries import seeded_entries
 from compute.spec.arrays import Int8Array
 from compute.spec.claim import NO_BINDING
@@ -31,22 +31,22 @@ SEED = bytes(range(32))
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
 def test_cpu_passes_its_self_test(profile: Profile) -> None:
-    self_test(CpuBackend(), profile, SEED)
+    self_test(NumpyEngine(), profile, SEED)
 
 
 def test_cuda_passes_its_self_test_where_there_is_one() -> None:
-    backend = CudaBackend()
-    capabilities = backend.probe()
+    engine = CupyEngine()
+    capabilities = engine.probe()
     if not capabilities.usable:
         pytest.skip(f"no GPU: {capabilities.detail}")
     for profile in PROFILES.values():
-        self_test(backend, profile, SEED)
+        self_test(engine, profile, SEED)
 
 
 @pytest.mark.parametrize("edge", [16, 48, 512])
 def test_panel_edge_changes_nothing(edge: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compute.backends.cpu, "PANEL_ROWS", edge)
-    monkeypatch.setattr(compute.backends.cpu, "PANEL_COLUMNS", 32)
+    monkeypatch.setattr(compute.engines.numpy_blocks, "PANEL_ROWS", edge)
+    monkeypatch.setattr(compute.engines.numpy_blocks, "PANEL_COLUMNS", 32)
     reference = sample_attempt()
     attempt = cpu_attempt(TEST, random_matrix(75, 190, 1), random_matrix(96, 190, 2), reference.mu.binding)
     assert np.array_equal(attempt.product, reference.product)
@@ -75,7 +75,10 @@ def test_noised_operands_at_their_bound(profile: Profile, sign: int) -> None:
     b = np.full((profile.tile, profile.segment), 126 * sign, np.float32)
     a[0, 0] = 125  # an odd sum somewhere
     panels = []
-    for multiply_panel in (compute.backends.cpu._biased_panel, compute.backends.cpu._integer_panel):
+    for multiply_panel in (
+        compute.engines.numpy_blocks._biased_panel,
+        compute.engines.numpy_blocks._integer_panel,
+    ):
         transcripts = np.zeros((1, 1, 1, 16), np.uint32)
         product = np.zeros((profile.tile, profile.tile), np.uint32)
         multiply_panel(a, b, profile, transcripts, product)
@@ -89,24 +92,24 @@ def test_denoising_is_exact_for_an_a_made_to_match_the_noise_of_b() -> None:
     """The correction passes 2^24, where float32 loses odd sums; the bound notices and float64 takes over."""
     depth = 16_384
     b_t = np.zeros((64, depth), np.int8)
-    backend = CpuBackend()
+    engine = NumpyEngine()
     mu = padded_mu(CPU, 64, 64, depth, NO_BINDING)
-    prepared = backend.prepare_b(SIGMA, CPU, mu, b_t)
+    prepared = engine.prepare_b(SIGMA, CPU, mu, b_t)
     noise_of_b = prepared.left @ prepared.right
     a = (63 * np.sign(noise_of_b)).astype(np.int8)
     a[:, :64] += np.eye(64, dtype=np.int8) * np.where(a[:, :64] > 0, -1, 1).astype(np.int8)
     assert np.abs(a.astype(np.float64) @ noise_of_b.T.astype(np.float64)).max() > 1 << 24
-    attempt = backend.attempt(prepared, a, 1, Output.PRODUCT)
+    attempt = engine.run(Order(prepared, a, 1, Output.PRODUCT))
     assert attempt.product is not None
     assert not attempt.product.any()
 
 
 def test_one_prepared_b_serves_many_a() -> None:
-    backend, b_t = CpuBackend(), random_matrix(48, 64, 5)
-    prepared = backend.prepare_b(SIGMA, TEST, padded_mu(TEST, 32, 48, 64, NO_BINDING), b_t)
+    engine, b_t = NumpyEngine(), random_matrix(48, 64, 5)
+    prepared = engine.prepare_b(SIGMA, TEST, padded_mu(TEST, 32, 48, 64, NO_BINDING), b_t)
     for seed in range(3):
         a = random_matrix(32, 64, seed)
-        attempt = backend.attempt(prepared, a, TEST.max_target, Output.PRODUCT)
+        attempt = engine.run(Order(prepared, a, TEST.max_target, Output.PRODUCT))
         reference = reference_attempt(SIGMA, TEST, a, b_t)
         assert np.array_equal(attempt.product, reference.product)
         assert [winner.cube for winner in attempt.winners] == reference.winners(TEST.max_target)
@@ -128,40 +131,40 @@ def test_winner_search_decides_exactly_at_the_bound() -> None:
             assert (winner in found) == (near == target + 1)
 
 
-class WrongProduct(CpuBackend):
+class WrongProduct(NumpyEngine):
     """One element off, as from a saturating kernel."""
 
-    def attempt(self, prepared: PreparedB, a: Int8Array, target: int, output: Output) -> Attempt:
-        attempt = super().attempt(prepared, a, target, output)
+    def run(self, order: Order) -> Attempt:
+        attempt = super().run(order)
         assert attempt.product is not None
         attempt.product[-1, -1] += 1
         return attempt
 
 
-class LostTicket(CpuBackend):
+class LostTicket(NumpyEngine):
     """One winner fewer."""
 
-    def attempt(self, prepared: PreparedB, a: Int8Array, target: int, output: Output) -> Attempt:
-        attempt = super().attempt(prepared, a, target, output)
+    def run(self, order: Order) -> Attempt:
+        attempt = super().run(order)
         return replace(attempt, winners=attempt.winners[1:])
 
 
-class WrongTicket(CpuBackend):
+class WrongTicket(NumpyEngine):
     """One ticket's last bit off."""
 
-    def attempt(self, prepared: PreparedB, a: Int8Array, target: int, output: Output) -> Attempt:
-        attempt = super().attempt(prepared, a, target, output)
+    def run(self, order: Order) -> Attempt:
+        attempt = super().run(order)
         first, *others = attempt.winners
         wrong = Winner(first.cube, Hash32(bytes([first.ticket[0] ^ 1]) + first.ticket[1:]))
         return replace(attempt, winners=(wrong, *others))
 
 
 @pytest.mark.parametrize(
-    "backend", [WrongProduct(), LostTicket(), WrongTicket()], ids=lambda b: type(b).__name__
+    "engine", [WrongProduct(), LostTicket(), WrongTicket()], ids=lambda b: type(b).__name__
 )
-def test_self_test_catches_a_faulty_backend(backend: CpuBackend) -> None:
+def test_self_test_catches_a_faulty_engine(engine: NumpyEngine) -> None:
     with pytest.raises(LocalFault, match="WORK_SELF_TEST"):
-        self_test(backend, TEST, SEED)
+        self_test(engine, TEST, SEED)
 
 
 def test_nothing_leaves_before_the_replay_agrees() -> None:
@@ -173,23 +176,28 @@ def test_nothing_leaves_before_the_replay_agrees() -> None:
         Cube(i, j, 0) for i, j in np.ndindex(5, 6) if Cube(i, j, 0) not in {w.cube for w in attempt.winners}
     )
     for fake in (Winner(loser, honest.ticket), Winner(honest.cube, Hash32(bytes(32)))):
-        with pytest.raises(LocalFault, match="WORK_BACKEND"):
+        with pytest.raises(LocalFault, match="WORK_ENGINE"):
             checked_certificate(SIGMA, TEST.max_target, attempt, fake)
 
 
-def test_choice_of_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    backend, detail = choose_backend("cpu", TEST, SEED)
-    assert backend.name == "cpu"
+def test_choice_of_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, detail = choose_engine("numpy", TEST, SEED)
+    assert engine.name == "numpy"
     assert "NumPy" in detail
-    with pytest.raises(Policy, match="WORK_BACKEND_NAME"):
-        choose_backend("fpga", TEST, SEED)
+    with pytest.raises(Policy, match="WORK_ENGINE_NAME"):
+        choose_engine("fpga", TEST, SEED)
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
-    with pytest.raises(LocalFault, match="WORK_BACKEND_UNUSABLE"):
-        choose_backend("cuda", TEST, SEED)
-    backend, detail = choose_backend("auto", TEST, SEED)
-    assert backend.name == "cpu"
-    assert "no GPU" in detail
-    assert BACKEND_NAMES == ("auto", "cpu", "cuda")
+    with pytest.raises(LocalFault, match="WORK_ENGINE_UNUSABLE"):
+        choose_engine("cupy", TEST, SEED)
+    skipped: list[str] = []
+    slower = frozenset(ENGINES) - {"cupy", "numpy"}
+    engine, _ = choose_engine(
+        AUTO, TEST, SEED, slower, lambda name, fault: skipped.append(f"{name}: {fault}")
+    )
+    assert engine.name == "numpy"
+    assert "cupy: WORK_ENGINE_UNUSABLE" in skipped[0]
+    with pytest.raises(LocalFault, match="no engine left"):
+        choose_engine(AUTO, TEST, SEED, frozenset(ENGINES))
 
 
 @pytest.mark.parametrize("value", [0, 63, 64, 8_255, 8_256, 129_024, 1 << 20])
@@ -216,7 +224,7 @@ def test_seeded_entries_cover_the_range_and_differ() -> None:
 
 
 def cpu_attempt(profile: Profile, a: Int8Array, b_t: Int8Array, binding: Any = NO_BINDING) -> Attempt:
-    backend = CpuBackend()
+    engine = NumpyEngine()
     mu = padded_mu(profile, a.shape[0], b_t.shape[0], a.shape[1], binding)
-    prepared = backend.prepare_b(SIGMA, profile, mu, b_t)
-    return backend.attempt(prepared, a, profile.max_target, Output.PRODUCT)
+    prepared = engine.prepare_b(SIGMA, profile, mu, b_t)
+    return engine.run(Order(prepared, a, profile.max_target, Output.PRODUCT))
