@@ -27,6 +27,8 @@ from chain.ints import U63_MAX
 MAX_DEPTH_ITEMS = 1 << 16
 """No array in the protocol is longer; the unpacker refuses before it allocates."""
 MAX_TEXT_BYTES = 1024
+_SMALL_BYTES = 256
+"""Too short to expand beyond 200 KB, whatever it claims; longer data must first prove to be complete."""
 
 
 class WireType(ABC):
@@ -55,7 +57,7 @@ class Uint(WireType):
 
     def decode(self, wire: Any) -> Any:
         if type(wire) is not int or not self.minimum <= wire <= self.maximum:
-            raise Invalid("ENC_INT", found=wire, allowed=f"integer {self.minimum}..{self.maximum}")
+            raise Invalid("ENC_INT", found=_shown(wire), allowed=f"integer {self.minimum}..{self.maximum}")
         return wire
 
 
@@ -121,7 +123,7 @@ class BigUint(WireType):
 
     def encode(self, value: Any) -> Any:
         if type(value) is not int or not 0 <= value < 1 << (8 * self.size):
-            raise Invalid("ENC_INT", found=value, allowed=f"0..2^{8 * self.size}-1")
+            raise Invalid("ENC_INT", found=_shown(value), allowed=f"0..2^{8 * self.size}-1")
         return value.to_bytes(self.size, "big")
 
     def decode(self, wire: Any) -> Any:
@@ -142,7 +144,7 @@ class OneOf(WireType):
     def decode(self, wire: Any) -> Any:
         if type(wire) is not int or wire not in self.members._value2member_map_:
             raise Invalid(
-                "ENC_ENUM", found=wire, allowed=", ".join(str(int(member)) for member in self.members)
+                "ENC_ENUM", found=_shown(wire), allowed=", ".join(str(int(member)) for member in self.members)
             )
         return self.members(wire)
 
@@ -246,9 +248,15 @@ def pack(wire: Any) -> bytes:
 def unpack(data: bytes) -> Any:
     """Decode one msgpack value into nested tuples.  Raises: Invalid ENC_MSGPACK.
 
-    Limits are checked by the unpacker before it allocates: a hostile frame expands about 80 times in memory.
+    Limits are checked by the unpacker before it allocates. It also allocates an array before it has seen the items, so
+    data is first walked without building anything: arrays that claim more items than follow, nested a thousand deep,
+    would otherwise turn 30 KB into 80 MB. What is complete expands about 80 times at most.
     """
     try:
+        if len(data) > _SMALL_BYTES:
+            walker = msgpack.Unpacker(max_buffer_size=len(data), read_size=1)
+            walker.feed(data)
+            walker.skip()
         return msgpack.unpackb(
             data,
             raw=False,
@@ -274,6 +282,11 @@ def _wire_type(hint: Any) -> WireType:
     if isinstance(hint, type) and issubclass(hint, Record):
         return Nested(hint)
     raise TypeError(f"field without a wire type: {hint!r}")
+
+
+def _shown(value: Any) -> str:
+    """An integer as it is, anything else by its kind: a peer's nested arrays have no business in a message."""
+    return str(value) if isinstance(value, int) else _kind(value)
 
 
 def _kind(value: Any) -> str:
