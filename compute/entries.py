@@ -1,4 +1,4 @@
-"""Seeded random matrices for attempts that nobody ordered, for self-tests and for calibration.
+"""Seeded random matrices for attempts that nobody ordered, for self-tests and for calibration.  Spec: [POW-ENTRIES].
 
 Any A and B will do for the lottery, so their only duty is to differ from attempt to attempt.
 """
@@ -14,7 +14,7 @@ from compute.spec.arrays import Int8Array
 
 
 def seeded_entries(seed: bytes, index: int, rows: int, depth: int) -> Int8Array:
-    """int8[rows, depth] with entries in [-63, 63]: stream bytes scaled to 127 values."""
+    """int8[rows, depth] with entries in [-63, 63]: stream bytes scaled to 127 values [POW-ENTRIES-1]."""
     stream = blake3(b"", key=b3(BulkTag.POW_ENTRIES, pack([seed, index]))).digest(length=rows * depth)
     scaled = np.frombuffer(stream, np.uint8).astype(np.uint16) * np.uint16(127) >> np.uint16(8)
     return (scaled.astype(np.int8) - np.int8(63)).reshape(rows, depth)
