@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from compute.spec.profiles import Profile
 from compute.spec.reference import reference_attempt
 from compute.spec.ticket import Cube
 from compute.spec.verify import verify_certificate
+
+if TYPE_CHECKING:
+    from compute.engines.measure import BenchRow
 
 
 class Stage(Enum):
@@ -155,6 +159,24 @@ class Engine(ABC):
     def memory_free(self) -> int:
         """Bytes of the memory that `memory_needed` speaks of which can be had now."""
         return available_bytes()
+
+    def clock_ns(self) -> int:
+        """Nanoseconds this engine has worked: CPU time of the process, so that other programs do not count.
+
+        An engine whose device works on its own waits for it and reads a wall clock.
+        """
+        return time.process_time_ns()
+
+    def bench(self, profile: Profile, shape: tuple[int, int, int], rounds: int) -> BenchRow:
+        """What attempts of the shape m, n, k cost beside the plain product; see compute.engines.measure.
+
+        Raises:
+            LocalFault: WORK_PRODUCT if an attempt's product is not the plain one.
+        """
+        # Imported here because measuring is written in terms of everything above.
+        from compute.engines.measure import measure
+
+        return measure([self], profile, shape, rounds)[0]
 
 
 def check_memory(engine: Engine, profile: Profile, mu: Mu, output: Output) -> None:
