@@ -1,7 +1,7 @@
 """Matrices as people keep them: integer `.npy` files in, integer `.npy` files out.
 
-Reading never unpickles anything, so a file can hold numbers or nothing. What a job could not use is refused here, with
-its place, before anything is uploaded or paid.
+Reading never unpickles anything, so a file can hold numbers or nothing. What no product could use is refused here, with
+its place, before anything is computed, uploaded or paid.
 """
 
 from __future__ import annotations
@@ -14,69 +14,55 @@ import numpy as np
 import numpy.typing as npt
 
 from chain.errors import LocalFault, Missing, Policy
+from compute.host_memory import available_bytes
+from compute.matrices import check_matrix, check_shapes
 from compute.spec.arrays import Int8Array, Int32Array
-from vm.tensor.program import QUANTISED_MAX
 
 MAX_FILE_ENTRIES = 1 << 30
 """More than any job's operand; checked from the header, before the numbers are read."""
-RANGE = f"integers from -{QUANTISED_MAX} to {QUANTISED_MAX}"
 
 
 def load_matrix(path: Path) -> Int8Array:
     """The matrix in a file, as int8[rows, columns] with entries in [-63, 63].
 
-    Checks: a) the file is there and is .npy  b) integers  c) two dimensions, not empty  d) every entry in range.
+    Checks: a) the file is there and is .npy  b) its size  c) integers  d) two dimensions, not empty  e) every entry
+    in range.
 
-    Raises: Missing FILE; Policy MATRIX_FORMAT, MATRIX_DTYPE, MATRIX_SHAPE, MATRIX_RANGE; LocalFault FILE_READ.
+    Raises: Missing FILE; Policy MATRIX_FORMAT, MATRIX_DTYPE, MATRIX_SHAPE, MATRIX_RANGE, MATRIX_MEMORY;
+        LocalFault FILE_READ.
     """
-    array = _read(path)
-    if array.dtype.kind not in "iu":
-        raise Policy(
-            "MATRIX_DTYPE",
-            found=f"{array.dtype} in {path}",
-            allowed="an integer type",
-            hint=f"Quantise it first: scale, round, clip to {RANGE}, save as int8.",
-        )
-    if array.ndim != 2 or not array.size:
-        shape = "x".join(map(str, array.shape)) or "a single number"
-        raise Policy("MATRIX_SHAPE", found=f"{shape} in {path}", allowed="two dimensions, at least 1x1")
-    wrong = np.argwhere((array < -QUANTISED_MAX) | (array > QUANTISED_MAX))
-    if len(wrong):
-        row, column = (int(place) for place in wrong[0])
-        raise Policy(
-            "MATRIX_RANGE",
-            found=f"{array[row, column]} at row {row}, column {column} of {path} ({len(wrong)} such entries)",
-            allowed=RANGE,
-            hint="Scale or clip the matrix.",
-        )
+    array = check_matrix(_read(path), str(path))
+    # A copy even of int8: whoever writes to the file later must not change what was checked.
     return np.array(array, np.int8, order="C")
 
 
 def check_product(a: Int8Array, b: Int8Array) -> None:
     """Refuse matrices that cannot be multiplied.  Raises: Policy MATRIX_SHAPES."""
-    if a.shape[1] != b.shape[0]:
-        raise Policy(
-            "MATRIX_SHAPES",
-            found=f"A {a.shape[0]}x{a.shape[1]} and B {b.shape[0]}x{b.shape[1]}",
-            allowed="as many rows in B as columns in A",
-            hint="Is one of them transposed?",
-        )
+    check_shapes(a.shape, b.shape)
+
+
+def check_place(path: Path) -> None:
+    """Refuse, before any work is done, a path under which nothing can be written.  Raises: LocalFault FILE_WRITE."""
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        reason = "is a directory" if path.is_dir() else f"cannot write in {folder}"
+        raise _unwritable(f"{path}: {reason}")
 
 
 def save_matrix(path: Path, matrix: Int32Array) -> None:
     """Write int32[rows, columns] under `path`, whole or not at all.  Raises: LocalFault FILE_WRITE."""
     partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("wb") as file:
-            np.lib.format.write_array(file, np.ascontiguousarray(matrix, "<i4"), allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        try:
+            with partial.open("wb") as file:
+                np.lib.format.write_array(file, np.ascontiguousarray(matrix, "<i4"), allow_pickle=False)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise LocalFault(
-            "FILE_WRITE", found=f"{path}: {error.strerror}", allowed="a place we may write to"
-        ) from error
+        raise _unwritable(f"{path}: {error.strerror}") from error
 
 
 def _read(path: Path) -> npt.NDArray[Any]:
@@ -103,4 +89,16 @@ def _read(path: Path) -> npt.NDArray[Any]:
         raise Policy(
             "MATRIX_SHAPE", found=f"{array.size} entries in {path}", allowed=f"at most {MAX_FILE_ENTRIES}"
         )
+    free = available_bytes()
+    if array.size > free:
+        raise Policy(
+            "MATRIX_MEMORY",
+            found=f"{array.size >> 20} MiB for {path} as int8",
+            allowed=f"{free >> 20} MiB free",
+            hint="Multiply parts of it.",
+        )
     return array
+
+
+def _unwritable(found: str) -> LocalFault:
+    return LocalFault("FILE_WRITE", found=found, allowed="a place we may write to")

@@ -47,7 +47,7 @@ def test_column_order_is_read_right(tmp_path: Path) -> None:
         (np.array([[1, 2], [3, 64]]), "MATRIX_RANGE", "64 at row 1, column 1"),
         (np.array([[1, -64], [99, 1]]), "MATRIX_RANGE", "-64 at row 0, column 1"),
         (np.array([[1, -128]], np.int8), "MATRIX_RANGE", "-128 at row 0, column 1"),
-        (np.array([[2**63]], np.uint64), "MATRIX_RANGE", "(1 such entries)"),
+        (np.array([[2**63]], np.uint64), "MATRIX_RANGE", "(1 such entry)"),
         (np.array([{"a": 1}], object), "MATRIX_FORMAT", "Python objects"),
     ],
 )
