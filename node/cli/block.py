@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import click
 from node.amounts import scaled, tile
 from node.cli.context import connect, json_option, rpc_option, show
 from node.cli.errors import REFUSED, CommandFailed
+from node.cli.files import read_bounded, write_file
 
 
 @click.group()
 def block() -> None:
-    """Blocks: show one, verify one from its bytes."""
+    """Blocks: show one, save its proof, verify one from its bytes."""
 
 
 @block.command("show")
@@ -29,7 +31,7 @@ def show_block(identity: str, out: Path | None, url: str | None, as_json: bool) 
     with connect(url) as client:
         if out is not None:
             form = client.call("chain_block", id=identity, raw=True)
-            _write(out, bytes.fromhex(form["raw"]))
+            write_file(out, bytes.fromhex(form["raw"]))
             click.echo(f"wrote {form['size_bytes']} bytes of block {form['id']} to {out}")
             return
         form = client.call("chain_block", id=identity)
@@ -37,6 +39,25 @@ def show_block(identity: str, out: Path | None, url: str | None, as_json: bool) 
         show(form)
     else:
         _tell(form)
+
+
+@block.command()
+@click.argument("identity", metavar="HEIGHT|ID|head", default="head")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
+@rpc_option
+def proof(identity: str, out: Path, url: str | None) -> None:
+    """Save the proof of work of a block, for `work verify`: header bytes, target, profile and certificate."""
+    from chain.blocks import Block
+    from compute.spec.profiles import PROFILES
+    from node.cli.sending import chain_spec
+    from node.work_proof import proof_of_block, to_json
+
+    with connect(url) as client:
+        profile = PROFILES[chain_spec(client).profile_id]
+        form = client.call("chain_block", id=identity, raw=True)
+    saved = proof_of_block(Block.from_bytes(bytes.fromhex(form["raw"])), profile)
+    write_file(out, (json.dumps({"block": form["id"]} | to_json(saved), indent=1) + "\n").encode("ascii"))
+    click.echo(f"wrote the proof of block {form['id']}, {len(saved.certificate)} bytes, to {out}")
 
 
 @block.command()
@@ -51,11 +72,13 @@ def verify(file: Path, genesis_file: Path | None, as_json: bool) -> None:
     Checks encoding, commitments, proof of work (by replaying the winning cube) and signatures, and judges every fraud
     proof inside again. What needs the state (balances, roots of state and receipts) is not checked.
     """
+    from chain.blocks import Block
     from node.block_check import Mark, check, passed
     from node.cli.genesis import read_spec
 
     spec = read_spec(genesis_file) if genesis_file is not None else None
-    findings = check(_read(file), spec)
+    data = read_bounded(file, Block.MAX_BYTES, hint="Save one with `tilework block show ID --out FILE`.")
+    findings = check(data, spec)
     fine = passed(findings)
     if as_json:
         lines = [
@@ -100,37 +123,3 @@ def _shown(name: str, value: Any) -> str:
     if name.endswith("_grains"):
         return f"{name.removesuffix('_grains')}={tile(value)}"
     return f"{name}={value}"
-
-
-def _read(file: Path) -> bytes:
-    from chain.blocks import Block
-    from chain.errors import LocalFault, Missing, Policy
-
-    try:
-        size_bytes = file.stat().st_size
-        if size_bytes > Block.MAX_BYTES:
-            raise Policy(
-                "BLOCK_SIZE",
-                found=f"{size_bytes} bytes in {file}",
-                allowed=f"at most {Block.MAX_BYTES} bytes",
-            )
-        return file.read_bytes()
-    except FileNotFoundError as error:
-        raise Missing(
-            "FILE", found=f"no file {file}", hint="Save one with `tilework block show ID --out FILE`."
-        ) from error
-    except OSError as error:
-        raise LocalFault(
-            "FILE_READ", found=f"{file}: {error.strerror}", allowed="a file we may read"
-        ) from error
-
-
-def _write(file: Path, data: bytes) -> None:
-    from chain.errors import LocalFault
-
-    try:
-        file.write_bytes(data)
-    except OSError as error:
-        raise LocalFault(
-            "FILE_WRITE", found=f"{file}: {error.strerror}", allowed="a place we may write to"
-        ) from error

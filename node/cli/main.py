@@ -17,6 +17,7 @@ GROUPS = {
     "tx": ("node.cli.tx", "tx"),
     "job": ("node.cli.job", "job"),
     "block": ("node.cli.block", "block"),
+    "work": ("node.cli.work", "work"),
     "keys": ("node.cli.keys", "keys"),
     "genesis": ("node.cli.genesis", "genesis"),
     "node": ("node.cli.node", "node"),
