@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chain.errors import LocalFault
-from compute.engines.base import Engine, Order, Output, PreparedB, Progress, Stage, unobserved
+from compute.engines.base import Engine, Order, Output, PreparedB, Progress, Stage, check_memory, unobserved
 from compute.entries import seeded_entries
 from compute.spec.arrays import Int8Array
 from compute.spec.claim import NO_BINDING, Mu
@@ -76,10 +76,13 @@ def measure(
     """One row per engine for the shape m, n, k rounded up to whole tiles and segments.
 
     Raises:
+        Policy: WORK_MEMORY if one of them would not fit.
         LocalFault: WORK_PRODUCT if an engine's product is not its plain product.
     """
     m, n, k = shape
     mu = padded_mu(profile, m, n, k, NO_BINDING)
+    for engine in engines:
+        check_memory(engine, profile, mu, Output.PRODUCT)
     a, b_t = seeded_entries(_SEED, 0, mu.m, mu.k), seeded_entries(_SEED, 1, mu.n, mu.k)
     runs = [_Run(engine, profile, mu, a, b_t) for engine in engines]
     for _ in range(rounds):

@@ -18,6 +18,7 @@ GROUPS = {
     "job": ("node.cli.job", "job"),
     "block": ("node.cli.block", "block"),
     "work": ("node.cli.work", "work"),
+    "bench": ("node.cli.bench", "bench"),
     "keys": ("node.cli.keys", "keys"),
     "genesis": ("node.cli.genesis", "genesis"),
     "node": ("node.cli.node", "node"),
