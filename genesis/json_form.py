@@ -25,7 +25,7 @@ def from_json(text: str) -> ChainSpec:
     """Parse and check a spec.  Raises: Policy SPEC_*."""
     try:
         tree = json.loads(text, object_pairs_hook=_object)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also integers of thousands of digits
         raise Policy("SPEC_JSON", found=str(error), allowed="one JSON object") from error
     prefix = tree.get("address_prefix") if isinstance(tree, dict) else None
     spec = _read_record(ChainSpec, tree, prefix if isinstance(prefix, str) else "", "spec")
@@ -82,7 +82,8 @@ def _read(kind: WireType, value: Any, name: str, prefix: str, path: str) -> Any:
         parsed = _read_scalar(kind, value, name, prefix)
         kind.encode(parsed)
     except (TileworkError, ValueError, TypeError, AttributeError) as error:
-        raise Policy("SPEC_FIELD", found=f"{path} = {value!r}", allowed=str(error)) from error
+        shown = type(value).__name__ if isinstance(value, dict | list) else repr(value)
+        raise Policy("SPEC_FIELD", found=f"{path} = {shown}", allowed=str(error)) from error
     return parsed
 
 

@@ -76,7 +76,7 @@ def passed(findings: list[Finding]) -> bool:
 def _network(block: Block, spec: ChainSpec | None) -> Iterator[Finding]:
     chain_id = block.header.chain_id
     if spec is None:
-        shown = chain_id.decode(errors="replace")
+        shown = repr(chain_id)[2:-1]
         yield Finding(Mark.NOTE, "network", f"{shown}, as the block says; name a genesis file to check it")
     else:
         yield _compared("network", chain_id, spec.chain_id)

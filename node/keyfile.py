@@ -79,7 +79,7 @@ def _parse(path: Path, data: bytes) -> SigningKey:
     try:
         form: Any = json.loads(data) if len(data) <= MAX_BYTES else None
         key = SigningKey(bytes.fromhex(form["seed"]))
-    except (ValueError, TypeError, KeyError, TileworkError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, TileworkError) as error:
         raise _not_a_key(path, "something else") from error
     if form.get("public_key") != key.public_key.hex():
         raise _not_a_key(path, "a seed that does not give its public key")

@@ -7,7 +7,9 @@ its place, before anything is computed, uploaded or paid.
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -68,10 +70,13 @@ def save_matrix(path: Path, matrix: Int32Array) -> None:
 def _read(path: Path) -> npt.NDArray[Any]:
     """The array in a .npy file, mapped rather than copied; the header alone decides whether it is read."""
     try:
-        array = np.lib.format.open_memmap(path, mode="r")
+        with warnings.catch_warnings():
+            # NumPy remarks on headers written by Python 2; the numbers in them are as good as any.
+            warnings.simplefilter("ignore", UserWarning)
+            array = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError as error:
         raise Missing("FILE", found=f"no file {path}", hint="Check the path.") from error
-    except (ValueError, EOFError, SyntaxError) as error:
+    except (ValueError, EOFError, SyntaxError, TokenError) as error:
         reason = (
             "Python objects" if "pickle" in str(error) or "Python object" in str(error) else "something else"
         )

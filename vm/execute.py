@@ -40,7 +40,9 @@ def parse(data: bytes, chain_id: bytes) -> Parsed:
         raise Invalid("SIZE", found=f"{len(data)} bytes", allowed=f"{kind.max_bytes} bytes for {kind.name}")
     if transaction.chain_id != chain_id:
         raise Invalid(
-            "CHAIN_ID", found=transaction.chain_id.decode(errors="replace"), allowed=chain_id.decode()
+            "CHAIN_ID",
+            found=transaction.chain_id.decode(errors="replace"),
+            allowed=chain_id.decode(errors="replace"),
         )
     body = kind.body.from_bytes(transaction.body)
     check_authorisation(transaction)

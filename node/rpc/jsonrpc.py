@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,9 +36,12 @@ _STANDARD = {
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value of a request body.  Raises: ValueError if it is not JSON (NaN and bad UTF-8 included)."""
+    """The JSON value of a request body.
+
+    Raises: ValueError if it is not JSON (NaN and bad UTF-8 included) or holds a number that no float can hold.
+    """
     try:
-        return json.loads(body.decode(), parse_constant=_no_constant)
+        return json.loads(body.decode(), parse_constant=_no_constant, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
@@ -119,6 +123,13 @@ def _described(error: TileworkError) -> dict[str, Any]:
 
 def _plain(value: object) -> bool:
     return value is None or isinstance(value, bytes | str | int)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is beyond every float")
+    return number
 
 
 def _no_constant(name: str) -> Any:
