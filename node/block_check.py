@@ -153,7 +153,7 @@ def _challenge(index: int, parsed: Parsed, proof: FraudProof, spec: ChainSpec | 
 
 
 def _compared(what: str, found: bytes, allowed: bytes) -> Finding:
-    shown = [text.decode(errors="replace") if what == "network" else text.hex() for text in (found, allowed)]
+    shown = [repr(text)[2:-1] if what == "network" else text.hex() for text in (found, allowed)]
     if found == allowed:
         return Finding(Mark.OK, what, shown[0])
     return Finding(Mark.FAILED, what, f"found {shown[0]}, allowed {shown[1]}")
