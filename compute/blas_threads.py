@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def use_one_blas_thread() -> None:
     """Ask for it; heard only before NumPy is imported. What the environment already says is respected."""
-    for name in _VARIABLES:
+    for name in BLAS_VARIABLES:
         os.environ.setdefault(name, "1")

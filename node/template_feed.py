@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from chain.errors import LocalFault, TileworkError
+from chain.errors import Invalid, LocalFault, TileworkError
+from chain.types import BlockHash
 from compute.api import Template
 from compute.spec.profiles import PROFILES
+from node.mining.work import WORK_RULES, Outcome, Submission
 from node.rpc.client import RpcClient
 
 WAIT_MS = 20_000
@@ -37,6 +39,7 @@ class NodeTemplate:
 
     version: int
     height: int
+    block_time_ms: int
     template: Template
 
 
@@ -54,6 +57,7 @@ class TemplateFeed:
         self._poller, self._submitter = client(url), client(url)
         self._address = {} if address is None else {"address": address}
         self._closing = threading.Event()
+        self._arrived = threading.Condition()
         self._thread = threading.Thread(target=self._poll, name="templates", daemon=True)
         self._newest: NodeTemplate | None = None
         self.fault: TileworkError | None = None
@@ -82,38 +86,68 @@ class TemplateFeed:
         assert self._newest is not None
         return self._newest
 
-    def submit(self, version: int, certificate: bytes) -> Any:
-        """Hand in a win; the node's answer.  Raises: TileworkError with the reason why it is no block any more."""
-        return self._submitter.call("work_submit", version=version, certificate=certificate.hex())
+    def wait_beyond(self, version: int, timeout_s: float) -> None:
+        """Return when another version than `version` has arrived, or after `timeout_s`."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: self.newest().version != version, timeout_s)
+
+    def submit(self, version: int, certificate: bytes) -> Submission:
+        """Hand in a win.  Raises: LocalFault NODE_UNREACHABLE, RPC_ANSWER; the node's refusal to look at it."""
+        form = self._submitter.call("work_submit", version=version, certificate=certificate.hex())
+        try:
+            block = None if form["block"] is None else BlockHash(bytes.fromhex(form["block"]))
+            return Submission(outcome=Outcome(form["outcome"]), reason=str(form["reason"]), block=block)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _misunderstood("what became of a win", error) from error
 
     def _poll(self) -> None:
         while not self._closing.is_set():
             after = self.newest().version
             try:
                 form = self._poller.call("work_template", after=after, wait_ms=WAIT_MS, **self._address)
-                self._newest, self.fault = parse_template(form), None
+                newest = parse_template(form)
             except TileworkError as error:
                 self.fault = error
                 self._closing.wait(_RETRY_S)
+                continue
+            with self._arrived:
+                self._newest, self.fault = newest, None
+                self._arrived.notify_all()
         self._poller.close()
 
 
 def parse_template(form: Any) -> NodeTemplate:
-    """What `work_template` answers.  Raises: LocalFault RPC_ANSWER if that is no template."""
+    """What `work_template` answers.
+
+    Raises:
+        LocalFault: RPC_ANSWER if that is no template, WORK_RULES if it is one of other rules than ours.
+    """
     try:
+        if form["work_rules"] != WORK_RULES:
+            raise LocalFault(
+                "WORK_RULES",
+                found=f"a node with version {form['work_rules']} of the rules of the work",
+                allowed=f"version {WORK_RULES}",
+                hint="Install the release of the node here.",
+            )
         return NodeTemplate(
             version=int(form["version"]),
             height=int(form["height"]),
+            block_time_ms=int(form["block_time_ms"]),
             template=Template(
                 sigma=bytes.fromhex(form["sigma"]),
                 target=int(form["target"], 16),
                 profile=PROFILES[form["profile_id"]],
             ),
         )
-    except (KeyError, TypeError, ValueError, TileworkError) as error:
-        raise LocalFault(
-            "RPC_ANSWER",
-            found=f"no template ({error!r})",
-            allowed="a template",
-            hint="Is the node of this release?",
-        ) from error
+    except (KeyError, TypeError, ValueError, Invalid) as error:
+        raise _misunderstood("a template", error) from error
+
+
+def _misunderstood(expected: str, error: Exception) -> LocalFault:
+    return LocalFault(
+        "RPC_ANSWER",
+        found=f"something else ({error!r})",
+        allowed=expected,
+        hint="Are the node and this program of one release?",
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from node.cli.context import json_option, show
+from node.cli.profile import profile_option
 
 if TYPE_CHECKING:
     from compute.bench import CertificateCost
@@ -69,7 +70,7 @@ def bench() -> None:
     show_default=True,
     help="One engine, or all that run here but the reference.",
 )
-@click.option("--profile", "profile_name", default="cpu", show_default=True, help="test, dev, cpu or gpu.")
+@profile_option
 @click.option(
     "--sizes",
     type=Sizes(),
@@ -84,7 +85,7 @@ def bench() -> None:
 @json_option
 def work(
     engine_name: str,
-    profile_name: str,
+    profile: Profile,
     sizes: tuple[tuple[int, int, int], ...],
     rounds: int,
     stages: bool,
@@ -104,7 +105,6 @@ def work(
     from compute.spec.claim import NO_BINDING, check_mu
     from compute.spec.padding import padded_mu
 
-    profile = _profile(profile_name)
     for shape in sizes:
         check_mu(padded_mu(profile, *shape, NO_BINDING), profile)
     chosen = _choose(engine_name, profile)
@@ -152,15 +152,6 @@ def _choose(name: str, profile: Profile) -> _Chosen:
         except LocalFault as fault:
             chosen.skipped[candidate] = str(fault.found)
     return chosen
-
-
-def _profile(name: str) -> Profile:
-    from compute.spec.profiles import PROFILES
-
-    by_name = {profile.name: profile for profile in PROFILES.values()}
-    if name not in by_name:
-        raise click.BadParameter(f"{name!r} is none of {', '.join(by_name)}.", param_hint="--profile")
-    return by_name[name]
 
 
 def _form(row: BenchRow, cost: CertificateCost) -> dict[str, Any]:

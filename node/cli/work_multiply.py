@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from node.rpc.client import RpcClient
     from node.template_feed import NodeTemplate, TemplateFeed
 
-PANEL_MACS = 1 << 36
-"""About a second of work: a product that outlives its template wins nothing."""
-LEAST_PANEL_ROWS = 1024
+LEAST_PANEL_ROWS = 256
 """Fewer rows would spend too much on B, which is committed again under every template."""
+PANEL_SHARE = 4
+"""A panel takes at most this fraction of the block time: a product that outlives its template wins nothing."""
+NEW_TEMPLATE_S = 1.0
+"""How long to wait, after a block, for the template of the next one: under the old one nothing can be won."""
 SAY_EVERY_NS = 10_000_000_000
 _NO_WIN = 1
 """The hardest target: without a node there is nothing to win."""
@@ -119,6 +121,7 @@ class _Report:
     won: int = 0
     versions: set[int] = field(default_factory=set)
     wins: list[_Win] = field(default_factory=list)
+    _rows_measured: int = 0
 
     @property
     def macs(self) -> int:
@@ -127,6 +130,18 @@ class _Report:
     @property
     def macs_per_second(self) -> int:
         return self.macs * 1_000_000_000 // max(1, self.time_ns)
+
+    def panel_rows(self, block_time_ms: int) -> int:
+        """Height of the next panel: low at first, then what fits into a share of the block time at the rate measured.
+
+        Decided once, because B is prepared anew for every height.
+        """
+        if not self.work.rows_done:
+            return LEAST_PANEL_ROWS
+        if not self._rows_measured:
+            fitting = self.work.rows_done * block_time_ms * 1_000_000 // (self.time_ns * PANEL_SHARE)
+            self._rows_measured = max(LEAST_PANEL_ROWS, fitting)
+        return self._rows_measured
 
     def form(self, out: Path) -> dict[str, Any]:
         """For programs."""
@@ -184,17 +199,18 @@ def _run(
     """Every panel under the newest template, each win handed in before the next panel."""
     template = _practice() if feed is None else feed.newest().template
     report.engine, report.profile = work.engine(template.profile).name, template.profile.name
-    most_rows = None if feed is None else max(LEAST_PANEL_ROWS, PANEL_MACS // (work.columns * work.depth))
     started_ns = said_ns = time.monotonic_ns()
     while not work.finished:
-        now = None if feed is None else feed.newest()
-        drawn = work.advance(template if now is None else now.template, most_rows)
-        report.drawn += drawn.drawn
-        report.won += drawn.won
-        if feed is not None and now is not None:
+        if feed is None:
+            drawn = work.advance(template)
+        else:
+            now = feed.newest()
+            drawn = work.advance(now.template, report.panel_rows(now.block_time_ms))
             report.versions.add(now.version)
             if drawn.winners:
                 report.wins.append(_hand_in(feed, now, drawn.winners[0]))
+        report.drawn += drawn.drawn
+        report.won += drawn.won
         report.time_ns = time.monotonic_ns() - started_ns
         if time.monotonic_ns() - said_ns > SAY_EVERY_NS:
             said_ns = time.monotonic_ns()
@@ -208,9 +224,16 @@ def _hand_in(feed: TemplateFeed, now: NodeTemplate, win: Win) -> _Win:
 
     try:
         answer = feed.submit(now.version, win.certificate)
-    except TileworkError as error:  # another miner was faster, or the node is gone: the product goes on
+    except TileworkError as error:  # the node is gone: the product goes on
         return _Win(height=now.height, ticket=win.ticket.hex(), refusal=str(error))
-    return _Win(height=now.height, ticket=win.ticket.hex(), block=str(answer["id"]))
+    if answer.block is not None:
+        feed.wait_beyond(now.version, NEW_TEMPLATE_S)
+    return _Win(
+        height=now.height,
+        ticket=win.ticket.hex(),
+        block=answer.block.hex() if answer.block is not None else "",
+        refusal="" if answer.block is not None else answer.reason or answer.outcome.value,
+    )
 
 
 def _open_feed(
