@@ -12,7 +12,8 @@ import pytest
 
 from chain.errors import Invalid
 from compute.spec.certificate import Certificate
-from compute.spec.profiles import CPU, DEV, GPU, TEST, Profile
+from compute.spec.profiles import PROFILES as ALL_PROFILES
+from compute.spec.profiles import TEST, Profile
 from compute.spec.verify import verify_certificate
 from compute.vectors import build_case
 from tests.second_implementation import plain_work
@@ -88,18 +89,12 @@ def test_the_worked_example() -> None:
     assert made.product == plain_work.times(a, b_t)
 
 
-@pytest.mark.parametrize("profile", [TEST, DEV], ids=lambda profile: profile.name)
+@pytest.mark.parametrize("profile", ALL_PROFILES.values(), ids=lambda profile: profile.name)
 def test_certificates_of_the_program_verify(profile: Profile) -> None:
     case = build_case(profile)
     sigma, target = bytes.fromhex(case["sigma"]), int(case["target"], 16)
     ticket = plain_work.verify(sigma, target, bytes.fromhex(case["certificate"]), PROFILES[profile.name])
     assert ticket.hex() == case["tickets"][case["opened"]]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("profile", [CPU, GPU], ids=lambda profile: profile.name)
-def test_large_certificates_of_the_program_verify(profile: Profile) -> None:
-    test_certificates_of_the_program_verify(profile)
 
 
 # ---------------------------------------------------------------------------------------- the same verdict on bad ones
