@@ -63,7 +63,7 @@ COMPILE := build/lock/bin/uv pip compile --quiet --universal --python-version 3.
 lock:
 	"$(PYTHON)" -m venv --clear build/lock
 	build/lock/bin/python -m pip install -qq uv==0.13.8
-	$(COMPILE) setup.py --extra demo --extra dev --no-emit-package fastecdsa --output-file requirements.lock
+	$(COMPILE) setup.py --extra fast --extra demo --extra dev --no-emit-package fastecdsa --output-file requirements.lock
 	printf 'setuptools\nwheel\n' | $(COMPILE) - --constraint requirements.lock --output-file requirements-build.lock
 	for cuda in cuda12 cuda13; do grep -o "cupy-$${cuda}x==[0-9.]*" setup.py \
 	  | $(COMPILE) - --constraint requirements.lock --output-file requirements-gpu-$$cuda.lock || exit 1; done

@@ -28,6 +28,8 @@ REQUIREMENTS = [
 EXTRAS = {
     "gpu-cuda12": ["cupy-cuda12x==14.2.0"],
     "gpu-cuda13": ["cupy-cuda13x==14.2.0"],
+    # Compiles the fastest CPU engine at run time, from wheels; other releases may change what its loops rely on.
+    "fast": ["numba==0.68.1", "llvmlite==0.50.0"],
     "demo": ["scikit-learn>=1.9,<2"],  # the digits data set and its small classifier
     "dev": [
         "hypothesis>=6.170,<7",

@@ -6,15 +6,18 @@ from collections.abc import Callable
 
 from chain.errors import LocalFault, Policy
 from compute.engines.base import Engine, self_test
+from compute.engines.cuda_mma import MmaEngine
+from compute.engines.cuda_wgmma import WgmmaEngine
 from compute.engines.cupy_portable import CupyEngine
+from compute.engines.numba_int8 import NumbaEngine
 from compute.engines.numpy_blocks import NumpyEngine
 from compute.engines.reference import ReferenceEngine
 from compute.spec.profiles import Profile
 
 AUTO = "auto"
-GPU_ENGINES: tuple[type[Engine], ...] = (CupyEngine,)
+GPU_ENGINES: tuple[type[Engine], ...] = (WgmmaEngine, MmaEngine, CupyEngine)
 """Fastest first."""
-CPU_ENGINES: tuple[type[Engine], ...] = (NumpyEngine, ReferenceEngine)
+CPU_ENGINES: tuple[type[Engine], ...] = (NumbaEngine, NumpyEngine, ReferenceEngine)
 """Fastest first; the last one works everywhere."""
 ENGINES = {engine.name: engine for engine in (*GPU_ENGINES, *CPU_ENGINES)}
 ENGINE_NAMES = (AUTO, *ENGINES)

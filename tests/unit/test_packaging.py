@@ -82,7 +82,7 @@ def test_metadata() -> None:
     assert described["name"] == "tilework"
     assert described["python_requires"] == ">=3.11,<3.13"
     assert described["scripts"] == ["tilework = node.cli.main:main"]
-    assert set(described["extras"]) == {"gpu-cuda12", "gpu-cuda13", "demo", "dev"}
+    assert set(described["extras"]) == {"gpu-cuda12", "gpu-cuda13", "fast", "demo", "dev"}
 
 
 @pytest.mark.slow
@@ -157,6 +157,7 @@ def test_direct_requirements_are_locked_at_an_allowed_version() -> None:
     described = _describe()
     for requirement in (
         *described["requirements"],
+        *described["extras"]["fast"],
         *described["extras"]["demo"],
         *described["extras"]["dev"],
     ):
