@@ -1,4 +1,4 @@
-"""`tilework work`: the work itself, without a node: golden vectors, and checking a proof standing alone."""
+"""`tilework work`: a product of one's own, golden vectors, and checking a proof standing alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from node.cli.context import json_option, show
 from node.cli.errors import REFUSED, CommandFailed
+from node.cli.work_multiply import multiply
 
 if TYPE_CHECKING:
     from node.work_proof import Report
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def work() -> None:
-    """The work: golden vectors and proofs, without a node."""
+    """The work itself: your own products, golden vectors, proofs."""
+
+
+work.add_command(multiply)
 
 
 @work.command()
