@@ -13,7 +13,7 @@ IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 
 PYTHON ?= $(shell for python in python3.12 python3.11 python3; do \
 	"$$python" -c '$(IS_SUPPORTED)' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: demo test lint pytest test-slow setup gpu-cuda12 gpu-cuda13 lock clean
+.PHONY: demo test lint pytest test-slow setup gpu-cuda12 gpu-cuda13 gpu-cubin lock clean
 
 demo: setup
 	$(DEMO)
@@ -55,6 +55,11 @@ $(STAMP): setup.py requirements-build.lock requirements.lock $(wildcard $(STANDI
 gpu-cuda12 gpu-cuda13: setup
 	$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements-$@.lock
 	$(BIN)/python -m pip check
+
+# Machine code of the wgmma kernel (compute capability 9.0), for machines without nvcc; needs nvcc of CUDA 12 or later.
+# It goes to ~/.cache/tilework, where the engine finds it; copy that directory to other machines of the same release.
+gpu-cubin: setup
+	$(BIN)/python -m compute.engines.cuda_cubin
 
 # Rewrites the lock files from setup.py (needs the network): every package with its exact version and the hashes of all
 # its files. `make lock UPGRADE=--upgrade` takes newer releases where setup.py allows them. fastecdsa is the stand-in.

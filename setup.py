@@ -65,7 +65,7 @@ setup(
     # compiler, that Python's headers, those of LevelDB (libleveldb-dev) and pip's --ignore-requires-python.
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
-    package_data={"genesis": ["data/*.json"]},
+    package_data={"compute": ["engines/cuda/*.cu"], "genesis": ["data/*.json"]},
     include_package_data=False,
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,

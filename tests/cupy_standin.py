@@ -1,21 +1,22 @@
-"""A stand-in for CuPy over NumPy, so that the GPU engine's own code runs where there is no GPU.
+"""A stand-in for CuPy over NumPy, so that the GPU engines' own code runs where there is no GPU.
 
-It holds device arrays in host memory, does each kernel's arithmetic in NumPy from the same arguments, and carries out
-`gemmEx` on raw pointers with cuBLAS's column-major rules. What it cannot show: speed, and that the CUDA source is
-right, which takes a GPU.
+It holds device arrays in host memory, runs the kernels' own source in a CPU emulation (tests/emulation), and carries
+out `gemmEx` on raw pointers with cuBLAS's column-major rules. What it cannot show: speed, and whatever a device does
+otherwise than its documentation says.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
-from blake3 import blake3
 
-from compute.engines.cupy_kernels import SOURCE
+from tests.emulation.library import library
 
 GARBAGE = 77
 """What fresh device memory holds: nobody may rely on zeros."""
@@ -39,6 +40,8 @@ def install(modules: dict[str, Any]) -> None:
         getDeviceCount=lambda: 1,
         getDeviceProperties=lambda _: {"name": b"stand-in"},
         runtimeGetVersion=lambda: 0,
+        deviceSynchronize=lambda: None,
+        memGetInfo=lambda: (1 << 30, 1 << 31),
     )
     cuda = module("cupy.cuda", cublas=cublas, device=device, compiler=compiler, runtime=runtime)
     cuda.Device = lambda: SimpleNamespace(id=0, compute_capability="90")
@@ -51,6 +54,7 @@ def install(modules: dict[str, Any]) -> None:
         empty=lambda shape, dtype: on_device(np.full(shape, GARBAGE, dtype)),
         zeros=lambda shape, dtype: on_device(np.zeros(shape, dtype)),
         flatnonzero=lambda array: on_device(np.flatnonzero(array)),
+        get_default_memory_pool=lambda: SimpleNamespace(free_bytes=lambda: 0),
         RawModule=RawModule,
     )
     for each in (cupy, cuda, cublas, device, compiler):
@@ -68,98 +72,52 @@ def on_device(array: np.ndarray) -> DeviceArray:
 
 
 class RawModule:
-    """Kernels by name; the source must declare them."""
+    """Kernels by name, run by the CPU emulation of tests/emulation; compiled when one is wanted.
 
-    def __init__(self, code: str) -> None:
-        assert code == SOURCE
+    A `path` names what `cubin_of` wrote: nobody can load machine code of a GPU here.
+    """
+
+    def __init__(self, code: str = "", options: Sequence[str] = (), path: str = "") -> None:
+        if path:
+            made = json.loads(Path(path).read_text())
+            code, options = made["code"], made["options"]
+        self._code = code
+        self._options = tuple(options)
 
     def get_function(self, name: str) -> Any:
-        assert f"__global__ void {name}(" in SOURCE
-
-        def launch(grid: Sequence[int], block: Sequence[int], arguments: Sequence[Any]) -> None:
-            for argument in arguments:
-                if isinstance(argument, np.ndarray):
-                    assert argument.flags.c_contiguous, "a kernel sees a pointer, not strides"
-            KERNELS[name](grid[0], block[0], *arguments)
-
-        return launch
+        return Function(self._code, self._options, name)
 
 
-def add_noise(
-    grid: int, block: int, plain: Any, left: Any, order: Any, noised: Any, entries: Any, depth: Any, rank: Any
-) -> None:
-    assert grid * block >= entries == plain.size
-    assert (order.dtype, order.size) == (np.uint16, depth)
-    gathered = left[:, order.reshape(-1)].reshape(-1, depth // rank, rank).astype(np.int16)
-    gathered[:, :, :-1] -= gathered[:, :, 1:].copy()
-    noised[...] = plain + gathered.reshape(plain.shape)
+def cubin_of(path: Path, code: str, options: Sequence[str]) -> None:
+    """Write what this RawModule takes for machine code."""
+    path.write_text(json.dumps({"code": code, "options": list(options)}))
 
 
-def fold_tiles(
-    grid: int,
-    block: int,
-    partial: Any,
-    transcripts: Any,
-    columns: Any,
-    tile: Any,
-    first_row: Any,
-    first_column: Any,
-    tiles_per_row: Any,
-) -> None:
-    rows = partial.size // columns
-    tile_rows, tile_columns = rows // tile, columns // tile
-    assert (grid, block % 16) == (tile_rows * tile_columns, 0)
-    words = partial.view(np.uint32).reshape(tile_rows, tile, tile_columns, tile // 16, 16)
-    lanes = np.bitwise_xor.reduce(words, axis=(1, 3))
-    flat = transcripts.reshape(-1, tiles_per_row, 16)
-    target = flat[first_row : first_row + tile_rows, first_column : first_column + tile_columns]
-    target[...] = ((target << np.uint32(13)) | (target >> np.uint32(19))) ^ lanes
+class Function:
+    """A kernel, with CUDA's rules of launching."""
+
+    def __init__(self, code: str, options: tuple[str, ...], name: str) -> None:
+        self.max_dynamic_shared_size_bytes = 48 << 10
+        self._code = code
+        self._options = options
+        self._name = name
+
+    def __call__(
+        self, grid: Sequence[int], block: Sequence[int], arguments: Sequence[Any], *, shared_mem: int = 0
+    ) -> None:
+        (blocks,), (threads,) = grid, block
+        assert 0 < blocks < 1 << 31
+        assert 0 < threads <= 1024
+        assert shared_mem <= self.max_dynamic_shared_size_bytes
+        replacement = REPLACEMENTS.get(self._name)
+        if replacement is not None:
+            replacement(*arguments)
+            return
+        library(self._code, self._options).launch(self._name, blocks, threads, arguments, shared_mem)
 
 
-def hash_tickets(
-    grid: int,
-    block: int,
-    transcripts: Any,
-    key: Any,
-    tickets: Any,
-    count: Any,
-    tile_rows: Any,
-    tile_columns: Any,
-) -> None:
-    assert grid * block >= count
-    words = np.array(transcripts).reshape(-1, 16)
-    for at in range(int(count)):
-        block_words = words[at].copy()
-        block_words[0] ^= at // int(tile_columns) % int(tile_rows)
-        block_words[1] ^= at % int(tile_columns)
-        block_words[2] ^= at // int(tile_columns) // int(tile_rows)
-        digest = blake3(block_words.astype("<u4").tobytes(), key=key.tobytes()).digest()
-        tickets[at] = np.frombuffer(digest, "<u4")
-
-
-def take_digit(
-    grid: int, block: int, values: Any, out: Any, entries: Any, rank: Any, width: Any, first: Any, digit: Any
-) -> None:
-    assert grid * block >= entries == values.size
-    assert (values.shape[1], out.shape[1]) == (rank, width)
-    rest = np.array(values)
-    for _ in range(int(digit)):
-        rest = (rest + 64) >> 7
-    out[:, first : first + rank] = ((rest + 64) & 127) - 64
-
-
-def subtract_shifted(grid: int, block: int, product: Any, correction: Any, entries: Any, shift: Any) -> None:
-    assert grid * block >= entries == correction.size == product.size
-    product.view(np.uint32)[...] -= correction.view(np.uint32) << np.uint32(shift)
-
-
-KERNELS: dict[str, Any] = {
-    "add_noise": add_noise,
-    "fold_tiles": fold_tiles,
-    "hash_tickets": hash_tickets,
-    "take_digit": take_digit,
-    "subtract_shifted": subtract_shifted,
-}
+REPLACEMENTS: dict[str, Callable[..., None]] = {}
+"""Kernels that a test wants to behave otherwise."""
 
 
 def gemm_ex(

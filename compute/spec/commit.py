@@ -8,9 +8,10 @@ possible length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 import numpy as np
 
@@ -34,12 +35,17 @@ class Side(Enum):
         return b3(self.value[1], kappa)
 
 
+class Blocks(Protocol):
+    """int8[t * S] blocks by leaf number: an array int8[leaf count, t * S], or whatever cuts them when asked."""
+
+    def __getitem__(self, index: int, /) -> Int8Array: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Commitment:
     """One committed operand: its blocks and every level of its tree, leaves first."""
 
-    blocks: Int8Array
-    """int8[leaf count, t * S], in leaf order."""
+    blocks: Blocks
     levels: tuple[tuple[Hash32, ...], ...]
 
     @property
@@ -68,13 +74,20 @@ def blocks_of(matrix: Int8Array, profile: Profile) -> Int8Array:
 def commit(side: Side, kappa: Hash32, matrix: Int8Array, profile: Profile) -> Commitment:
     """Commit to int8[rows, depth], already padded [POW-COMMIT-2]."""
     blocks = blocks_of(matrix, profile)
-    leaf_key, node_key = side.leaf_key(kappa), side.node_key(kappa)
-    levels = [tuple(b3_keyed(leaf_key, memoryview(block)) for block in blocks)]
+    leaf_key = side.leaf_key(kappa)
+    leaves = tuple(b3_keyed(leaf_key, memoryview(block)) for block in blocks)
+    return Commitment(blocks=blocks, levels=tree_of(side, kappa, leaves))
+
+
+def tree_of(side: Side, kappa: Hash32, leaves: Sequence[Hash32]) -> tuple[tuple[Hash32, ...], ...]:
+    """Every level of the tree over digests in leaf order, the leaves first."""
+    node_key = side.node_key(kappa)
+    levels = [tuple(leaves)]
     while len(levels[-1]) > 1:
         below = levels[-1]
         pairs = [b3_keyed(node_key, below[at] + below[at + 1]) for at in range(0, len(below) - 1, 2)]
         levels.append((*pairs, below[-1]) if len(below) % 2 else tuple(pairs))
-    return Commitment(blocks=blocks, levels=tuple(levels))
+    return tuple(levels)
 
 
 def path_of(commitment: Commitment, index: int) -> tuple[Hash32, ...]:

@@ -13,8 +13,11 @@ import compute.engines.numpy_blocks
 from chain.errors import LocalFault, Policy
 from chain.types import Hash32
 from compute.engines.base import Attempt, Order, Output, Winner, checked_certificate, self_test
-from compute.engines.cupy_portable import CupyEngine, _digits
+from compute.engines.cuda_driver import digit_count
+from compute.engines.blas import add_product_portably
+from compute.engines.cupy_portable import CupyEngine
 from compute.engines.numpy_blocks import NumpyEngine
+from compute.engines.numpy_panels import BiasedPanel, IntegerPanel
 from compute.engines.select import AUTO, ENGINES, choose_engine
 from compute.engines.tickets import find_winners
 from compute.entries import seeded_entries
@@ -75,17 +78,13 @@ def test_noised_operands_at_their_bound(profile: Profile, sign: int) -> None:
     b = np.full((profile.tile, profile.segment), 126 * sign, np.float32)
     a[0, 0] = 125  # an odd sum somewhere
     panels = []
-    for multiply_panel in (
-        compute.engines.numpy_blocks._biased_panel,
-        compute.engines.numpy_blocks._integer_panel,
-    ):
-        transcripts = np.zeros((1, 1, 1, 16), np.uint32)
-        product = np.zeros((profile.tile, profile.tile), np.uint32)
-        multiply_panel(a, b, profile, transcripts, product)
-        panels.append((transcripts.tolist(), product.tolist()))
+    for kind in (BiasedPanel, IntegerPanel):
+        panel = kind(profile, profile.tile, profile.tile, add_product_portably)
+        transcripts = panel.multiply_segment(a, b)
+        panels.append((transcripts.tolist(), panel.product().tolist()))
     assert panels[0] == panels[1]
     expected = a.astype(np.int64) @ b.T.astype(np.int64)
-    assert panels[0][1] == (expected % (1 << 32)).tolist()
+    assert panels[0][1] == expected.tolist()
 
 
 def test_denoising_is_exact_for_an_a_made_to_match_the_noise_of_b() -> None:
@@ -205,7 +204,7 @@ def test_gpu_digits_hold_every_value(value: int) -> None:
     """The decomposition of the GPU's denoising, in plain integers."""
     for signed in (value, -value):
         total, rest = 0, signed
-        for digit in range(_digits(value)):
+        for digit in range(digit_count(value)):
             low = ((rest + 64) & 127) - 64
             total += low << (7 * digit)
             rest = (rest + 64) >> 7
