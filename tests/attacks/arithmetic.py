@@ -21,7 +21,7 @@ NOISED_BITS = 8
 """A' lies in [-126, 126]."""
 
 
-# --------------------------------------------------------------------------------------------------------- tables of sums
+# ------------------------------------------------------------------------------------------------------ tables of sums
 
 
 def tables_on_zero(setting: Setting) -> Yield:
@@ -103,7 +103,7 @@ def table_words_per_mac(rank: int, rows: int, planes: int, width: int | None = N
     return (planes * (tables + 1) + 1 + building) / rank
 
 
-# ----------------------------------------------------------------------------------------------------- fast multiplication
+# ------------------------------------------------------------------------------------------------- fast multiplication
 
 
 def winograd_on_zero(setting: Setting) -> Yield:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.attacks import arithmetic, degenerate, selection
+from tests.attacks import arithmetic, degenerate, replays, selection
 from tests.attacks.counting import Yield
-from tests.attacks.settings import Setting
+from tests.attacks.settings import REPLAYED, SMALL, Setting
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,10 @@ class Attack:
     rule: str
     """What stops it."""
     run: Callable[[Setting], Yield]
+    setting: Setting = SMALL
 
 
-ATTACKS = (
+CHOICES_OF_INPUT = (
     Attack(
         "zero matrices", "A = B = 0, noise reduced to its components", "POW-NOISE-3", degenerate.zero_both
     ),
@@ -72,6 +73,42 @@ ATTACKS = (
         selection.virtual_rows,
     ),
     Attack("parity bits", "foretell bit 0 of every lane", "POW-TICKET-1", selection.parities),
+)
+"""What to multiply, and which part of it."""
+
+REPLAYS = (
+    Attack(
+        "another address or height",
+        "present a win under a header with one field changed",
+        "POW-CLAIM-2",
+        replays.under_other_headers,
+        REPLAYED,
+    ),
+    Attack(
+        "another binding",
+        "strip or swap the job of a win",
+        "POW-CLAIM-1",
+        replays.under_other_bindings,
+        REPLAYED,
+    ),
+    Attack(
+        "grinding the header",
+        "change the nonce after the multiplication",
+        "POW-CLAIM-2",
+        replays.under_new_headers,
+        REPLAYED,
+    ),
+    Attack(
+        "grinding the result",
+        "commit to one wrong leaf of the result after another",
+        "POW-TICKET-1",
+        replays.with_other_results,
+        REPLAYED,
+    ),
+)
+"""Being paid twice for one multiplication."""
+
+ARITHMETIC = (
     Attack(
         "tables on zero matrices",
         "no multiplication, sums looked up",
@@ -94,3 +131,6 @@ ATTACKS = (
         arithmetic.winograd_on_random,
     ),
 )
+"""Multiplying without multiplications, or with fewer."""
+
+ATTACKS = (*CHOICES_OF_INPUT, *REPLAYS, *ARITHMETIC)

@@ -82,7 +82,7 @@ def _as_words(matrix: Integers) -> Words:
     return matrix.astype(np.uint32)
 
 
-# ----------------------------------------------------------------------------------- matrices whose product is nearly free
+# ------------------------------------------------------------------------------- matrices whose product is nearly free
 
 Plain = Callable[[Operations, Draw, int], Integers]
 """A_l B'_l of a slice, int64[m, n], by whatever way is cheapest, booked."""
@@ -167,10 +167,10 @@ def ragged(setting: Setting) -> Yield:
     return factored(setting, a, b_t, one_row)
 
 
-# ---------------------------------------------------------------------------------------------------------- cached work
+# --------------------------------------------------------------------------------------------------------- cached work
 
 
-def cached_product(setting: Setting, attempts: int = 4) -> Yield:
+def cached_product(setting: Setting, attempts: int = 2) -> Yield:
     """One header, one B', one A: the products A_l B'_l are kept, and a leaf that is never opened changes the noise.
 
     The products of the first attempt are not even charged for. Every attempt then needs the noise term and one addition

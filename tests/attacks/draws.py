@@ -5,7 +5,7 @@ Nothing here is optimised for the attacker except what he may reuse: equal leave
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -159,10 +159,6 @@ def book_noise(account: Operations, profile: Profile, rows: int, depth: int) -> 
     account.book_hash(4 * depth)
 
 
-Digest = Callable[[Uint32Array, Uint32Array], Uint32Array]
-"""uint32[.., 16] transcripts and the words of the lanes of one fold to transcripts."""
-
-
 def rotate_and_xor(transcripts: Uint32Array, lanes: Uint32Array) -> Uint32Array:
     """[POW-TILE-2]."""
     rotated = (transcripts << np.uint32(ROTATION_BITS)) | (transcripts >> np.uint32(32 - ROTATION_BITS))
@@ -177,6 +173,11 @@ class Mined:
     transcripts: Uint32Array
     cubes: tuple[Cube, ...]
 
+    def transcript(self, cube: Cube) -> Uint32Array:
+        """uint32[16]."""
+        words: Uint32Array = self.transcripts[cube.tile_row, cube.tile_column, cube.segment]
+        return words
+
     def certificate(self, cube: Cube) -> Certificate:
         draw = self.draw
         return build_certificate(draw.mu, draw.commitment_a, draw.commitment_b, cube, draw.profile)
@@ -184,6 +185,8 @@ class Mined:
 
 PartialSums = Callable[[int], Iterable[npt.NDArray[np.integer]]]
 """From a segment to its partial sums P [rows, columns], one per fold."""
+LaneWords = Callable[[int], Iterable[Uint32Array]]
+"""From a segment to the words uint32[block rows, n/t, 16] that each fold mixes into the transcripts."""
 
 
 def mine(
@@ -194,6 +197,23 @@ def mine(
     block_rows: range | None = None,
 ) -> Mined:
     """Fold and hash what `partial_sums` gives, for whole block rows; both are booked here."""
+
+    def lane_words(segment: int) -> Iterator[Uint32Array]:
+        for partial in partial_sums(segment):
+            yield lanes_of(account, partial, draw.profile.tile)
+
+    return mine_lanes(account, draw, lane_words, segments, block_rows)
+
+
+def mine_lanes(
+    account: Operations,
+    draw: Draw,
+    lane_words: LaneWords,
+    segments: Iterable[int] | None = None,
+    block_rows: range | None = None,
+    mix: Callable[[Uint32Array, Uint32Array], Uint32Array] | None = None,
+) -> Mined:
+    """Transcripts and tickets from the words of the lanes; `mix` is the rule of one fold [POW-TILE-2]."""
     profile, tile = draw.profile, draw.profile.tile
     rows = range(draw.mu.m // tile) if block_rows is None else block_rows
     columns = draw.mu.n // tile
@@ -202,8 +222,8 @@ def mine(
     cubes = []
     for segment in range(counts[2]) if segments is None else segments:
         folded = np.zeros((len(rows), columns, LANES), np.uint32)
-        for partial in partial_sums(segment):
-            folded = rotate_and_xor(folded, lanes_of(account, partial, tile))
+        for words in lane_words(segment):
+            folded = (mix or rotate_and_xor)(folded, words)
         transcripts[rows.start : rows.stop, :, segment] = folded
         cubes += [Cube(i, j, segment) for i in rows for j in range(columns)]
     account.book_hash(64, times=len(cubes))
@@ -220,7 +240,12 @@ def lanes_of(account: Operations, partial: npt.NDArray[np.integer], tile: int) -
 
 
 def valid_tickets(mined: Mined) -> int:
-    """How many cubes were mined, after checking that they are what the verifier would replay.
+    """How many different tickets a verifier accepts as drawn."""
+    return len(judged(mined))
+
+
+def judged(mined: Mined) -> frozenset[Hash32]:
+    """The tickets of all mined cubes, after checking that they are what the verifier would replay.
 
     A spread of cubes is compared bit for bit, and every winner at the easiest target must verify. `verify` is used
     through its module, so that a test that breaks a rule there breaks it here.
@@ -229,23 +254,18 @@ def valid_tickets(mined: Mined) -> int:
         Forged: if the verifier would not accept the transcripts.
     """
     draw, cubes = mined.draw, mined.cubes
-    step = max(len(cubes) // JUDGED_CUBES, 1)
-    for cube in cubes[::step]:
-        transcript = mined.transcripts[cube.tile_row, cube.tile_column, cube.segment]
-        if not np.array_equal(transcript, replayed(draw, cube)):
+    tickets = {cube: verify.ticket_of(draw.seed_a, mined.transcript(cube), cube) for cube in cubes}
+    for cube in cubes[:: max(len(cubes) // JUDGED_CUBES, 1)]:
+        if not np.array_equal(mined.transcript(cube), replayed(draw, cube)):
             raise Forged(f"{cube}: another transcript than the verifier's")
-    for cube in cubes:
-        transcript = mined.transcripts[cube.tile_row, cube.tile_column, cube.segment]
-        ticket = verify.ticket_of(draw.seed_a, transcript, cube)
-        if wins(ticket, draw.profile.max_target, draw.profile):
+    target = draw.profile.max_target
+    for cube, ticket in tickets.items():
+        if wins(ticket, target, draw.profile):
             try:
-                verified = verify.verify_certificate(
-                    draw.sigma, draw.profile.max_target, mined.certificate(cube), draw.profile
-                )
+                verify.verify_certificate(draw.sigma, target, mined.certificate(cube), draw.profile)
             except Invalid as error:
                 raise Forged(f"{cube}: {error}") from error
-            assert verified == ticket
-    return len(cubes)
+    return frozenset(tickets.values())
 
 
 def replayed(draw: Draw, cube: Cube) -> Uint32Array:

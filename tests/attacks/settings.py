@@ -1,4 +1,4 @@
-"""Where an attack takes place: profile and committed shape, and the honest miner of the same shape it is measured by."""
+"""Where an attack takes place: profile and committed shape, and the honest miner of that shape as its yardstick."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class Setting:
 
 SMALL = Setting(TEST, 512, 512, 128)
 """2,048 tickets; large enough that commitment and noise are 6 % of an honest attempt."""
+REPLAYED = Setting(TEST, 128, 128, 128)
+"""Where only one honest attempt is made and presented many times."""
 
 
 def direct_sums(account: Operations, draw: Draw, segment: int) -> Iterator[Integers]:
