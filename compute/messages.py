@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, TypeAlias, TypeVar
 
-from chain.codec import U63, BigUint, Blob, Raw, Record, Text, Uint
+from chain.codec import U63, BigUint, Blob, Raw, Record, Text, Uint, pack
 from chain.errors import Invalid
 from chain.types import Hash32, JobId
 from compute.spec.certificate import Certificate
@@ -54,6 +54,8 @@ class Mine(Record):
     target: Annotated[int, BigUint()]
     profile_id: Annotated[int, U63]
     seed: Annotated[bytes, Raw(32)]
+    patient: Annotated[int, Uint(1)] = 0
+    """1 lets an attempt under way finish first: the block it builds on is the same, so what it wins still counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,15 @@ class Stop(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Trying(Record):
+    """An engine is about to be probed and tested: if nothing follows, this one brought the worker down."""
+
+    engine: Annotated[str, Text(32)]
+
+
+@dataclass(frozen=True, slots=True)
 class Ready(Record):
-    """First event: the engine that was chosen and passed its self-test."""
+    """The engine that was chosen and passed its self-test; orders are served from now on."""
 
     engine: Annotated[str, Text(32)]
     detail: Annotated[str, Text(MAX_TEXT_BYTES)]
@@ -128,7 +137,10 @@ class PanelDone(Record):
 
 @dataclass(frozen=True, slots=True)
 class Progress(Record):
-    """What was done since the last one, panels included, about once per second of work."""
+    """What was done since the last one, panels included, about once per second of work.
+
+    All zeros but the template: an attempt takes long, and the worker lives.
+    """
 
     template: Annotated[int, U63]
     attempts: Annotated[int, U63]
@@ -156,7 +168,7 @@ class Failed(Record):
 
 
 Command: TypeAlias = Load | Drop | Mine | Panel | Bench | Idle | Stop
-Event: TypeAlias = Ready | Found | PanelDone | Progress | BenchDone | Failed
+Event: TypeAlias = Trying | Ready | Found | PanelDone | Progress | BenchDone | Failed
 
 _COMMANDS: dict[int, type[Command]] = {1: Load, 2: Drop, 3: Mine, 4: Panel, 5: Bench, 6: Idle, 7: Stop}
 _EVENTS: dict[int, type[Event]] = {
@@ -166,6 +178,7 @@ _EVENTS: dict[int, type[Event]] = {
     68: Progress,
     69: BenchDone,
     70: Failed,
+    71: Trying,
 }
 _R = TypeVar("_R", bound=Record)
 _KINDS: dict[type[Record], int] = {
@@ -175,8 +188,28 @@ _KINDS: dict[type[Record], int] = {
 
 def to_frame(message: Command | Event) -> bytes:
     """Length, kind and body of a message."""
-    body = message.to_bytes()
-    return (len(body) + 1).to_bytes(LENGTH_BYTES, "big") + bytes([_KINDS[type(message)]]) + body
+    return b"".join(frame_parts(message))
+
+
+def frame_parts(message: Command | Event) -> tuple[bytes, bytes]:
+    """The frame of a message in two parts; a matrix is the second one, as it is, and not copied."""
+    if isinstance(message, Load):
+        body, tail = _head_of(message), message.data
+    else:
+        body, tail = message.to_bytes(), b""
+    size = 1 + len(body) + len(tail)
+    return size.to_bytes(LENGTH_BYTES, "big") + bytes([_KINDS[type(message)]]) + body, tail
+
+
+def _head_of(message: Load) -> bytes:
+    """The record's encoding up to its last field, which is the data behind its msgpack length."""
+    *fields, data = message.to_wire()
+    head = pack([*fields, b""])[: -len(pack(b""))]
+    size = len(data)
+    for limit, code, size_bytes in ((1 << 8, 0xC4, 1), (1 << 16, 0xC5, 2)):
+        if size < limit:
+            return head + bytes([code]) + size.to_bytes(size_bytes, "big")
+    return head + b"\xc6" + size.to_bytes(4, "big")
 
 
 def payload_bytes(length: bytes) -> int:
@@ -198,6 +231,6 @@ def parse_event(payload: bytes) -> Event:
 
 
 def _record(table: dict[int, type[_R]], payload: bytes) -> type[_R]:
-    if payload[0] not in table:
-        raise Invalid("WORKER_KIND", found=payload[0], allowed=", ".join(map(str, table)))
+    if not payload or payload[0] not in table:
+        raise Invalid("WORKER_KIND", found=payload[:1], allowed=", ".join(map(str, table)))
     return table[payload[0]]

@@ -1,8 +1,8 @@
 """The loop of a worker process: commands in, attempts, events out.  Spec: [POW-WORKER-*].
 
 A reader thread puts commands into a queue of fixed capacity, so a parent that sends too much is slowed by its pipe.
-Any command ends a running idle attempt within one batch of slices, `Stop` any attempt: a stale header is never worked
-on for longer than that.
+Any command but a patient `Mine` ends a running idle attempt within one batch of slices, `Stop` any attempt: a stale
+header is never worked on for longer than that.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ from compute.workbench import Workbench, profile_of
 
 QUEUE_CAPACITY = 16
 PROGRESS_INTERVAL_MS = 1000
+HEARTBEAT_MS = 5000
+"""During a long attempt something is said at least this often, as far as the engine reports its progress."""
 _READ_BYTES = 1 << 20
 
 
@@ -56,6 +58,7 @@ class Service:
         self._order: Mine | None = None
         self._attempt_index = 0
         self._tally = _Tally()
+        self._said_ns = time.monotonic_ns()
 
     def run(self, detail: str) -> int:
         """Serve until `Stop`, the end of input, or a fault after which nothing this worker says can be trusted."""
@@ -102,8 +105,9 @@ class Service:
                 self._order = None
             case Panel():
                 started_ns = time.monotonic_ns()
+                self._tally.template = command.template
                 found, done = self._workbench.panel(command, self._unless_stopping)
-                self._tally.add(command.template, done.macs, done.tickets, started_ns)
+                self._tally.add(done.macs, done.tickets, started_ns)
                 if found is not None:
                     self._send(found)
                 self._send(done)
@@ -118,18 +122,27 @@ class Service:
         assert self._order is not None
         started_ns = time.monotonic_ns()
         self._attempt_index += 1
+        self._tally.template = self._order.template
         done = self._workbench.mine(self._order, self._attempt_index, self._unless_commanded)
-        self._tally.add(self._order.template, done.macs, done.tickets, started_ns)
+        self._tally.add(done.macs, done.tickets, started_ns)
         if done.found is not None:
             self._send(done.found)
 
     def _unless_commanded(self, _: Stage) -> None:
-        if not self._inbox.empty():
+        with self._inbox.mutex:
+            waiting = tuple(self._inbox.queue)
+        if not all(isinstance(command, Mine) and command.patient for command in waiting):
             raise Withdrawn
+        self._show_life()
 
     def _unless_stopping(self, _: Stage) -> None:
         if self._stopping.is_set():
             raise Withdrawn
+        self._show_life()
+
+    def _show_life(self) -> None:
+        if time.monotonic_ns() - self._said_ns > HEARTBEAT_MS * 1_000_000:
+            self._send(Progress(template=self._tally.template, attempts=0, macs=0, tickets=0, busy_ms=0))
 
     def _report(self) -> None:
         progress = self._tally.due()
@@ -137,6 +150,7 @@ class Service:
             self._send(progress)
 
     def _send(self, event: Event) -> None:
+        self._said_ns = time.monotonic_ns()
         frame = memoryview(to_frame(event))
         while frame:
             frame = frame[self._sink.write(frame) :]
@@ -164,16 +178,16 @@ class _Tally:
 
     first_ns: int = 0
     template: int = 0
+    """Of the attempt under way, or the last one."""
     attempts: int = 0
     macs: int = 0
     tickets: int = 0
     busy_ns: int = 0
 
-    def add(self, template: int, macs: int, tickets: int, started_ns: int) -> None:
+    def add(self, macs: int, tickets: int, started_ns: int) -> None:
         """Count one attempt, just finished."""
         if self.attempts == 0:
             self.first_ns = started_ns
-        self.template = template
         self.attempts += 1
         self.macs += macs
         self.tickets += tickets

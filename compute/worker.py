@@ -1,4 +1,4 @@
-"""The worker process: `python -m compute.worker --engine auto|NAME`.
+"""The worker process: `python -m compute.worker --engine auto|NAME [--exclude NAME]…`.
 
 Speaks the frames of compute/messages.py on standard input and output; people and errors get standard error. It lives as
 long as its standard input is open, so it never outlives the node that started it.
@@ -18,6 +18,9 @@ DEFAULT_NICE = 10
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m compute.worker", description=__doc__)
     parser.add_argument("--engine", default="auto", help="auto, or the name of an engine")
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="NAME", help="an engine that auto must not take"
+    )
     parser.add_argument("--profile", type=int, default=2, help="profile id of the start-up self-test")
     parser.add_argument(
         "--nice", type=int, default=DEFAULT_NICE, help="added to the niceness of this process"
@@ -36,14 +39,20 @@ def main(arguments: list[str] | None = None) -> int:
 
     from chain.errors import TileworkError
     from chain.types import NO_JOB
-    from compute.engines.select import choose_engine
-    from compute.messages import MAX_TEXT_BYTES, Failed, to_frame
+    from compute.messages import MAX_TEXT_BYTES, Failed, Trying, to_frame
     from compute.service import Service
+    from compute.start import first_engine
     from compute.workbench import Workbench, profile_of
 
     with open(events, "wb", buffering=0) as sink, open(0, "rb", buffering=0, closefd=False) as source:
         try:
-            engine, detail = choose_engine(options.engine, profile_of(options.profile), os.urandom(32))
+            engine, detail = first_engine(
+                options.engine,
+                frozenset(options.exclude),
+                profile_of(options.profile),
+                os.urandom(32),
+                lambda name: sink.write(to_frame(Trying(name))),
+            )
         except TileworkError as error:
             print(error, file=sys.stderr)
             sink.write(to_frame(Failed(code=error.code, text=str(error)[:MAX_TEXT_BYTES], job=NO_JOB)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from chain.keys import SigningKey, self_check
 from chain.kv import KV
 from chain.tensors import TensorInfo
 from chain.types import Address, JobId, TensorRoot, TxId
+from compute.engines.select import AUTO
+from compute.spec.profiles import PROFILES
 from genesis.build import check_spec
 from genesis.spec import ChainSpec
 from node.auditor import Auditor
@@ -28,9 +29,14 @@ from node.importer import Importer
 from node.journal import Journal
 from node.mempool import Mempool
 from node.messages import MAX_POOL_REPLY_BYTES, PoolRequest, TransactionBatch
-from node.miner import Miner
-from node.ports import Clock, Cpu, Rng, SystemRng, ThreadCpu, WallClock, Worker
+from node.mining.desk import LocalSource, WorkDesk
+from node.mining.devices import Device, cpu_devices
+from node.mining.miner import Miner
+from node.mining.slot import MakeWorker
+from node.mining.status import SlotStatus
+from node.ports import Clock, Cpu, Rng, SystemRng, ThreadCpu, WallClock
 from node.provider import Provider
+from node.signals import stop_on_signal
 from node.sync import Sync
 from node.tensors import TensorExchange
 from p2p.dialer import Dialer
@@ -53,7 +59,8 @@ class NodeSettings:
     join: tuple[str, ...] = ()
     rpc: str = "127.0.0.1:8645"
     mine: bool = True
-    engine: str = "auto"
+    engine: str = AUTO
+    devices: tuple[Device, ...] = cpu_devices(1)
     provide: bool = True
     ask_per_gmac_grains: int = 1_000_000
     validate: bool = True
@@ -70,7 +77,7 @@ class Node:
         chain: Chain,
         journal: Journal,
         network: Network,
-        worker: Callable[[], Worker],
+        worker: MakeWorker,
         clock: Clock,
         cpu: Cpu,
         rng: Rng,
@@ -89,6 +96,7 @@ class Node:
         self.gossip = Gossip(network, chain, self.importer, self.mempool, self.sync, cpu, clock)
         self.exchange = TensorExchange(network, self.blobs, cpu)
         self.duties = Duties(chain, self.mempool, key, self.submit)
+        self.work = WorkDesk(chain, self.mempool, self.importer, clock, key.address, self.gossip.announce)
         self._dialer = Dialer(network, settings.join)
         self._make_worker = worker
         self._rng = rng
@@ -112,13 +120,18 @@ class Node:
 
     @property
     def macs_per_second(self) -> int:
-        """Rate of this node's worker, in multiply-accumulates per second; 0 without one."""
+        """Rate of this node's devices together, in multiply-accumulates per second; 0 without any."""
         return self.miner.macs_per_second if self.miner is not None else 0
 
     @property
     def engine(self) -> str:
-        """The engine that runs; empty until one has passed its self-test."""
+        """The engines that run; empty until one has passed its self-test."""
         return self.miner.engine if self.miner is not None else ""
+
+    @property
+    def devices(self) -> tuple[SlotStatus, ...]:
+        """What multiplies on this node, with its state; empty if it neither mines nor provides."""
+        return self.miner.devices if self.miner is not None else ()
 
     def tickets_drawn(self, job: JobId) -> int:
         """Lottery tickets a job's product has drawn on this node."""
@@ -177,16 +190,17 @@ class Node:
             await self.clock.sleep_ms(_RESTART_MS)
 
     async def _work(self) -> None:
-        """A fresh worker with the miner and the provider on top of it."""
+        """The miner with its workers, and the provider on top of it."""
         self.miner = Miner(
-            self.chain,
-            self.importer,
-            self.mempool,
-            self._make_worker(),
-            self.address,
+            LocalSource(self.work, self.address),
+            self.settings.devices,
+            self._make_worker,
+            PROFILES[self.chain.spec.profile_id],
+            self.chain.spec.pace.block_time_ms,
             self.clock,
+            self._cpu,
             self._rng,
-            self.gossip.announce,
+            engine=self.settings.engine,
             idle_mining=self.settings.mine,
         )
         async with trio.open_nursery() as nursery:
@@ -256,7 +270,7 @@ def run_node(settings: NodeSettings) -> None:
     """Run a node on this machine until SIGINT or SIGTERM.  Raises: Policy, LocalFault."""
     from chain.leveldb import LevelKV
     from node.rpc.server import serve_rpc
-    from node.worker_process import WorkerProcess
+    from node.worker_process import worker_processes
     from p2p.addresses import ListenOn
     from p2p.host import Libp2pNetwork
     from p2p.keys import NodeSeed
@@ -272,7 +286,7 @@ def run_node(settings: NodeSettings) -> None:
             chain=chain,
             journal=Journal(kv),
             network=network,
-            worker=lambda: WorkerProcess(settings.engine, settings.spec.profile_id),
+            worker=worker_processes(settings.spec.profile_id),
             clock=WallClock(),
             cpu=ThreadCpu(),
             rng=SystemRng(),
@@ -283,7 +297,7 @@ def run_node(settings: NodeSettings) -> None:
 
         async def main() -> None:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
+                nursery.start_soon(stop_on_signal, nursery.cancel_scope)
                 await node.run(serve)
 
         log.info("starting chain=%s genesis=%s", settings.spec.chain_id.decode(), chain.genesis.id.hex()[:16])
@@ -291,11 +305,3 @@ def run_node(settings: NodeSettings) -> None:
         log.info("stopped height=%d", chain.head.height)
     finally:
         kv.close()
-
-
-async def _stop_on_signal(scope: trio.CancelScope) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
-            log.info("stopping signal=%s", signal.Signals(number).name)
-            scope.cancel()
-            return

@@ -27,9 +27,8 @@ from node.duties import Duties
 from node.importer import Importer
 from node.job_watch import JobWatch
 from node.mempool import Mempool
-from node.miner import as_matrix
 from node.ports import Cpu
-from node.tensors import TensorExchange, first_malformed_row
+from node.tensors import TensorExchange, as_matrix, first_malformed_row
 from vm.jobs.challenge import FraudProof, Opening, element_proof, malformed_proof, proof_digest
 from vm.jobs.committee import attest_commitment, eligible
 from vm.jobs.lifecycle import load_weights

@@ -40,8 +40,12 @@ class Rng(Protocol):
 class Worker(Protocol):
     """One engine that multiplies; see compute/messages.py for what is said to it and by it."""
 
+    @property
+    def engine(self) -> str:
+        """The engine that was chosen, or is being tried; empty before the first."""
+
     async def start(self) -> Ready:
-        """Raises: LocalFault WORKER_START."""
+        """Raises: LocalFault WORKER_START, WORKER_LOST, or the code with which the worker gave up."""
 
     async def send(self, command: Command) -> None:
         """Raises: LocalFault WORKER_LOST."""

@@ -28,10 +28,12 @@ class Template:
         """The block this template becomes with a winning certificate."""
         return Block(self.header.with_certificate(certificate), certificate, self.transactions, ())
 
-    def later(self, number: int, now_ms: int) -> Template:
-        """The same block at a later time: no rule of the transition depends on the time in the header."""
-        header = replace(self.header, time_ms=max(now_ms, self.header.time_ms), extra_nonce=number)
-        return Template(number, header, self.transactions)
+    def given_to(self, miner: Address, number: int, now_ms: int) -> Template:
+        """The same block for a miner, now: no rule of the transition depends on either, both act one block later."""
+        time_ms = max(now_ms, self.header.time_ms)
+        return Template(
+            number, replace(self.header, miner=miner, time_ms=time_ms, extra_nonce=number), self.transactions
+        )
 
 
 def build_template(chain: Chain, mempool: Mempool, miner: Address, number: int, now_ms: int) -> Template:

@@ -23,7 +23,7 @@ from node.faults import Fault
 from node.importer import Importer
 from node.job_watch import JobWatch
 from node.mempool import Mempool
-from node.miner import Miner
+from node.mining.miner import Miner
 from node.ports import Clock, Cpu
 from node.tensors import TensorExchange, first_malformed_row
 from vm.jobs import money

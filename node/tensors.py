@@ -117,3 +117,8 @@ def first_malformed_row(info: TensorInfo, data: bytes) -> int | None:
     entries = np.frombuffer(data, np.int8).reshape(info.rows, info.columns)
     rows = np.flatnonzero(((entries < -QUANTISED_MAX) | (entries > QUANTISED_MAX)).any(axis=1))
     return int(rows[0]) if rows.size else None
+
+
+def as_matrix(info: TensorInfo, data: bytes) -> np.ndarray[tuple[int, int], np.dtype[np.int8]]:
+    """int8[rows, columns] view of an input tensor's bytes."""
+    return np.frombuffer(data, np.int8).reshape(info.rows, info.columns)

@@ -19,7 +19,7 @@ import trio
 
 from chain.blocks import Block
 from chain.codec import Record
-from chain.errors import TileworkError
+from chain.errors import LocalFault, TileworkError
 from chain.keys import SigningKey
 from chain.kv import KV, MemoryKV
 from chain.tensors import DType, TensorInfo
@@ -35,6 +35,7 @@ from compute.messages import (
     Load,
     Mine,
     Panel,
+    Progress,
     Ready,
 )
 from compute.workbench import Workbench
@@ -51,6 +52,8 @@ from vm.tensor.program import gemm_program
 T = TypeVar("T")
 ATTEMPT_S = 0.1
 """Virtual time of one attempt."""
+SAY_S = 5.0
+"""An idle worker shows life at this interval."""
 PAYER = 7
 """Number of the person who pays for jobs; not a validator, runs no node."""
 
@@ -91,8 +94,11 @@ class SeededRng:
 class InlineWorker:
     """The worker's workbench without a process; an attempt takes ATTEMPT_S of virtual time."""
 
+    engine = "numpy"
+
     def __init__(self, stop_mining: Callable[[], bool] = lambda: False) -> None:
         self._workbench = Workbench(NumpyEngine())
+        self._broken = False
         self._events: deque[Event] = deque()
         self._order: Mine | None = None
         self._attempt = 0
@@ -100,7 +106,7 @@ class InlineWorker:
         self._paused = stop_mining
 
     async def start(self) -> Ready:
-        return Ready("inline", "the NumPy engine, in the test's own process")
+        return Ready(self.engine, "in the test's own process")
 
     async def send(self, command: Command) -> None:
         try:
@@ -112,22 +118,34 @@ class InlineWorker:
 
     async def receive(self) -> Event:
         while True:
+            if self._broken:
+                raise LocalFault("WORKER_LOST", found="a worker that was broken", allowed="a running worker")
             if self._events:
                 await trio.lowlevel.checkpoint()
                 return self._events.popleft()
             if self._order is None or self._paused():
                 self._wake = trio.Event()
-                with trio.move_on_after(ATTEMPT_S):
+                with trio.move_on_after(SAY_S):
                     await self._wake.wait()
-                continue
+                    continue
+                return Progress(template=0, attempts=0, macs=0, tickets=0, busy_ms=0)
             await trio.sleep(ATTEMPT_S)
+            if self._order is None or self._broken:
+                continue
             done = self._workbench.mine(self._order, self._attempt)
             self._attempt += 1
             if done.found is not None:
                 self._events.append(done.found)
+            busy_ms = int(ATTEMPT_S * 1000)
+            return Progress(self._order.template, 1, done.macs, done.tickets, busy_ms)
 
     async def stop(self) -> None:
         self._order = None
+
+    def break_down(self) -> None:
+        """End as a process ends that crashes."""
+        self._broken = True
+        self._wake.set()
 
     def _take(self, command: Command) -> None:
         if isinstance(command, Load):
@@ -155,6 +173,8 @@ class World:
     hub: MemoryHub = field(default_factory=MemoryHub)
     nodes: dict[str, Node] = field(default_factory=dict)
     stores: dict[str, KV] = field(default_factory=dict)
+    workers: dict[str, list[InlineWorker]] = field(default_factory=dict)
+    """Every worker a node ever had, the newest last."""
     mining_stopped: bool = False
     _scopes: dict[str, tuple[trio.CancelScope, trio.Event]] = field(default_factory=dict)
 
@@ -177,7 +197,7 @@ class World:
             chain=chain,
             journal=Journal(self.stores[name]),
             network=self.hub.join(name),
-            worker=lambda: InlineWorker(lambda: self.mining_stopped),
+            worker=lambda device, engine, excluded: self._worker(name),
             clock=VirtualClock(self.spec.genesis_time_ms),
             cpu=InlineCpu(),
             rng=SeededRng(name),
@@ -197,6 +217,11 @@ class World:
         if connect:
             await self.hub.connect_all()
         return node
+
+    def _worker(self, name: str) -> InlineWorker:
+        made = InlineWorker(lambda: self.mining_stopped)
+        self.workers.setdefault(name, []).append(made)
+        return made
 
     async def stop(self, number: int) -> None:
         """Stop a node at once, as a killed process stops: nothing is said to anybody."""

@@ -62,10 +62,14 @@ def connect(url: str | None, *, timeout_s: float = 120) -> RpcClient:
     """A client of the chosen node.  Raises: Policy RPC_URL."""
     from node.rpc.client import RpcClient
 
-    if url is None:
-        url = click.get_current_context().find_root().params.get("url")
+    return RpcClient(node_url(url), timeout_s=timeout_s)
+
+
+def node_url(url: str | None) -> str:
+    """The node asked for here or before the command, else the local devnet's first, else the usual address."""
+    url = url or click.get_current_context().find_root().params.get("url")
     devnet = local_devnet() if url is None else None
-    return RpcClient(url or (devnet.nodes[0].rpc if devnet is not None else DEFAULT_URL), timeout_s=timeout_s)
+    return url or (devnet.nodes[0].rpc if devnet is not None else DEFAULT_URL)
 
 
 def local_devnet() -> Devnet | None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from compute.engines.select import AUTO, ENGINE_NAMES
 from node.cli.context import keys_option
+from node.cli.devices import device_options, devices_here, engine_option
 
 if TYPE_CHECKING:
     from chain.keys import SigningKey
@@ -66,13 +66,8 @@ def node() -> None:
     show_default=True,
     help="Check results when drawn, if this key has a stake.",
 )
-@click.option(
-    "--engine",
-    type=click.Choice(ENGINE_NAMES),
-    default=AUTO,
-    show_default=True,
-    help="What multiplies.",
-)
+@engine_option
+@device_options
 @click.option(
     "--ask",
     "ask_per_gmac_grains",
@@ -107,6 +102,8 @@ def run(
     provide: bool,
     validate: bool,
     engine: str,
+    device: str,
+    cpu_workers: int | None,
     ask_per_gmac_grains: int,
     fault: str,
     log_level: str,
@@ -140,6 +137,7 @@ def run(
         provide=provide,
         validate=validate,
         engine=engine,
+        devices=devices_here(device, cpu_workers, engine) if mine or provide else (),
         ask_per_gmac_grains=ask_per_gmac_grains,
         fault=fault,
     )

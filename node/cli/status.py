@@ -78,8 +78,17 @@ def screen(form: dict[str, Any], info: dict[str, Any], now_ms: int) -> list[str]
         f"money      minted {tile(supply['minted_grains'])}, burned {tile(supply['burned_grains'])},"
         f" locked {tile(supply['locked_grains'])}; base fee {form['base_fee_grains']} grains",
         f"node       {info['address']}, {info['engine'] or 'no worker yet'}: {roles}",
+        *(f"device     {device_line(device)}" for device in info["devices"]),
         *(f"join       {address}" for address in info["listen"]),
     ]
+
+
+def device_line(device: dict[str, Any]) -> str:
+    """What multiplies on this node, or why it does not."""
+    doing = f"{device['engine']}, {scaled(device['macs_per_second'], 'MAC/s')}, {device['tickets']:,} tickets"
+    return f"{device['device']}: {doing if device['engine'] else device['state']}" + (
+        f"; last failure: {device['failure']}" if device["failure"] else ""
+    )
 
 
 def _now_ms() -> int:

@@ -10,6 +10,8 @@ from chain.state import StateReader
 from chain.tensors import TensorInfo
 from chain.types import Address, BlockHash, JobId, TensorRoot, TxId
 from genesis.spec import ChainSpec
+from node.mining.status import SlotStatus
+from node.mining.work import Submission, Work
 from p2p.interface import PeerInfo
 from vm.context import Context
 
@@ -74,6 +76,13 @@ class Roles(Protocol):
     def ask_per_gmac_grains(self) -> int: ...
 
 
+class WorkDesk(Protocol):
+    """Templates for miners of their own, and the door for what they win."""
+
+    async def poll(self, address: Address, after: int, wait_ms: int) -> Work: ...
+    async def submit(self, version: int, certificate: bytes) -> Submission: ...
+
+
 class NodeBackend(Protocol):
     """A node as its RPC server sees it."""
 
@@ -95,6 +104,10 @@ class NodeBackend(Protocol):
     def macs_per_second(self) -> int: ...
     @property
     def engine(self) -> str: ...
+    @property
+    def devices(self) -> Sequence[SlotStatus]: ...
+    @property
+    def work(self) -> WorkDesk: ...
     def tickets_drawn(self, job: JobId) -> int: ...
     async def submit(self, data: bytes) -> TxId: ...
     async def fetch(self, root: TensorRoot, info: TensorInfo, key: bytes | None) -> None: ...

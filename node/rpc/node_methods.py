@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+from node.mining.status import SlotStatus
 from node.release import release
 from node.rpc.backend import NodeBackend
 from node.rpc.forms import Json, address_form
@@ -39,7 +42,13 @@ async def net_peers(node: NodeBackend) -> Json:
         Field("peer_id", Form.TEXT, "identity on the network"),
         Field("listen", Form.LIST, "addresses other nodes can pass to --join"),
         Field("roles", Form.LIST, "mine, provide, validate"),
-        Field("engine", Form.TEXT, "what multiplies, cpu or cuda; empty until it has passed its self-test"),
+        Field("engine", Form.TEXT, "engines that multiply; empty until one has passed its self-test"),
+        Field(
+            "devices",
+            Form.LIST,
+            "device, model, engine, state (starting, running, paused, quarantined), macs_per_second, tickets, blocks "
+            "and last failure of everything that multiplies here",
+        ),
         Field("ask_per_gmac_grains", Form.GRAINS, "lowest price at which this node claims jobs"),
     ),
 )
@@ -55,8 +64,14 @@ async def node_info(node: NodeBackend) -> Json:
         "listen": node.net.listen_addresses(),
         "roles": [role for role, chosen in roles.items() if chosen],
         "engine": node.engine,
+        "devices": [device_form(status) for status in node.devices],
         "ask_per_gmac_grains": settings.ask_per_gmac_grains,
     }
+
+
+def device_form(status: SlotStatus) -> Json:
+    """A device as tables and programs show it."""
+    return asdict(status) | {"state": status.state.value}
 
 
 METHODS = (net_peers, node_info)

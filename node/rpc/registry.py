@@ -64,6 +64,8 @@ class Cost(Enum):
     """Reads many records, or asks peers."""
     BULK = 2
     """Moves or hashes megabytes."""
+    WAIT = 48
+    """Waits for news if asked to; more than may wait at a time, so that who does not wait is answered."""
 
 
 @dataclass(frozen=True, slots=True)

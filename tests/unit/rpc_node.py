@@ -14,6 +14,7 @@ from threading import Event, Thread
 import numpy as np
 import trio
 
+from chain.blocks import Block
 from chain.codec import Record
 from chain.errors import Missing
 from chain.keys import SigningKey
@@ -28,10 +29,15 @@ from genesis.spec import GRAINS_PER_TILE, Allocation, ChainSpec, FoundingValidat
 from node.blobs import BlobStore
 from node.chain import Chain
 from node.checks import check_block
+from node.importer import Importer
 from node.mempool import Mempool
+from node.mining.desk import WorkDesk
+from node.mining.status import SlotStatus, State
+from node.ports import WallClock
 from node.producer import build_template
 from node.rpc.server import serve_rpc
 from p2p.memory import MemoryHub
+from tests.node_world import InlineCpu
 from vm.envelope import TRANSACTION_VERSION, Transaction
 from vm.jobs.committee import attest_commitment
 from vm.jobs.record import Status, Verdict, job_id, load_job
@@ -85,10 +91,19 @@ class MemoryNode:
         self.syncing = False
         self.macs_per_second = 12_345
         self.engine = "numpy"
+        self.devices = (SlotStatus("cpu", "", "numpy", State.RUNNING, 12_345, 7, 1),)
+        importer = Importer(self.chain, self.mempool, InlineCpu(), WallClock())
+        self.work = WorkDesk(
+            self.chain, self.mempool, importer, WallClock(), OPERATOR.address, self._announced
+        )
+        self.announced: list[Block] = []
         self.instant = False
         """Mine a block as soon as a transaction is submitted, and serve every job to its end."""
         self.elsewhere: dict[TensorRoot, bytes] = {}
         """Tensors that only peers hold."""
+
+    async def _announced(self, block: Block) -> None:
+        self.announced.append(block)
 
     def tickets_drawn(self, job: JobId) -> int:
         return 7

@@ -54,6 +54,7 @@ async def test_every_method_answers_with_its_declared_fields(node: MemoryNode) -
         "job_get": {"id": job.hex()},
         "blob_put": {"rows": 1, "columns": 1, "dtype": "int8", "data": "AQ=="},
         "blob_get": {"root": root},
+        "work_submit": {"version": 1, "certificate": "00"},
     }
     for name, declared in METHODS.items():
         result = await ask(node, name, **arguments.get(name, {}))

@@ -27,6 +27,7 @@ from compute.messages import (
     Progress,
     Ready,
     Stop,
+    Trying,
     parse_event,
     payload_bytes,
     to_frame,
@@ -62,7 +63,8 @@ class Worker:
         assert self.process.stdout is not None
         length = self.process.stdout.read(LENGTH_BYTES)
         assert len(length) == LENGTH_BYTES, "the worker ended its output"
-        return parse_event(self.process.stdout.read(payload_bytes(length)))
+        event = parse_event(self.process.stdout.read(payload_bytes(length)))
+        return self.receive() if isinstance(event, Trying) else event
 
     def receive_other_than(self, *kinds: type[Event]) -> Event:
         while isinstance(event := self.receive(), kinds):
