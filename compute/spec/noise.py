@@ -42,11 +42,11 @@ def permutations(seed: Hash32, profile: Profile, first_slice: int, slices: int) 
 def right_factor(seed: Hash32, profile: Profile, first_slice: int, slices: int) -> Int8Array:
     """int8[r, slices * r]: the dense chains, column by column as the rule says [POW-NOISE-3]."""
     rank = profile.noise_rank
+    orders = permutations(seed, profile, first_slice, slices)
+    columns = np.arange(slices * rank).reshape(slices, rank)
     factor = np.zeros((rank, slices * rank), np.int8)
-    for place, order in enumerate(permutations(seed, profile, first_slice, slices)):
-        columns = np.arange(place * rank, (place + 1) * rank)
-        factor[order, columns] = 1
-        factor[order[1:], columns[:-1]] = -1
+    factor[orders, columns] = 1
+    factor[orders[:, 1:], columns[:, :-1]] = -1
     return factor
 
 

@@ -13,8 +13,8 @@ import compute.engines.numpy_blocks
 from chain.errors import LocalFault, Policy
 from chain.types import Hash32
 from compute.engines.base import Attempt, Order, Output, Winner, checked_certificate, self_test
-from compute.engines.cuda_driver import digit_count
 from compute.engines.blas import add_product_portably
+from compute.engines.cuda_driver import digit_count
 from compute.engines.cupy_portable import CupyEngine
 from compute.engines.numpy_blocks import NumpyEngine
 from compute.engines.numpy_panels import BiasedPanel, IntegerPanel
