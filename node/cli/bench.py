@@ -112,15 +112,15 @@ def work(
     tell(f"profile {profile.name}: r = {profile.noise_rank}, t = {profile.tile}, S = {profile.segment}")
     for name, reason in chosen.skipped.items():
         tell(f"{name}: not measured: {reason}")
-    tell(_line(tuple(_COLUMNS)))
+    tell(heading())
     forms = []
     for shape in sizes:
         cost = certificate_cost(profile, shape)
         for row in measure(chosen.engines, profile, shape, rounds):
             forms.append(_form(row, cost))
-            tell(_line(_cells(row, cost)))
+            tell(table_line(row, cost))
             if stages:
-                tell(_shares(row))
+                tell(shares(row))
     if as_json:
         show({"profile": profile.name, "rounds": rounds, "rows": forms, "skipped": chosen.skipped})
 
@@ -173,33 +173,41 @@ def _form(row: BenchRow, cost: CertificateCost) -> dict[str, Any]:
     }
 
 
-def _cells(row: BenchRow, cost: CertificateCost) -> tuple[str, ...]:
-    return (
-        row.engine,
-        f"{row.m}x{row.n}x{row.k}",
-        f"{row.plain_ns / 1e6:,.1f}",
-        f"{row.attempt_ns / 1e6:,.1f}",
-        f"{row.ratio:.2f}",
-        f"{row.macs_per_second / 1e9:,.1f}",
-        f"{row.tickets_per_second:,}",
-        f"{cost.size_bytes:,} B",
-        f"{cost.verify_ns / 1e6:.2f}",
+def heading() -> str:
+    """First line of the table."""
+    return _line(tuple(_COLUMNS))
+
+
+def table_line(row: BenchRow, cost: CertificateCost) -> str:
+    """One measurement."""
+    return _line(
+        (
+            row.engine,
+            f"{row.m}x{row.n}x{row.k}",
+            f"{row.plain_ns / 1e6:,.1f}",
+            f"{row.attempt_ns / 1e6:,.1f}",
+            f"{row.ratio:.2f}",
+            f"{row.macs_per_second / 1e9:,.1f}",
+            f"{row.tickets_per_second:,}",
+            f"{cost.size_bytes:,} B",
+            f"{cost.verify_ns / 1e6:.2f}",
+        )
     )
 
 
-def _line(cells: tuple[str, ...]) -> str:
-    """Text to the left, numbers to the right."""
-    first, *others = zip(cells, _COLUMNS.values(), strict=True)
-    return first[0].ljust(first[1]) + "".join(cell.rjust(width) for cell, width in others)
-
-
-def _shares(row: BenchRow) -> str:
+def shares(row: BenchRow) -> str:
     """Where the time of an attempt goes."""
     total_ns = max(1, sum(row.stage_ns.values()))
     parts = ", ".join(
         f"{stage.value} {100 * taken_ns / total_ns:.1f} %" for stage, taken_ns in row.stage_ns.items()
     )
     return f"  {parts}; noise + commitment + tickets {100 * row.lottery_share:.1f} %"
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    """Text to the left, numbers to the right."""
+    first, *others = zip(cells, _COLUMNS.values(), strict=True)
+    return first[0].ljust(first[1]) + "".join(cell.rjust(width) for cell, width in others)
 
 
 def _nothing(_: str) -> None:
