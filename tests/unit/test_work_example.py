@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from chain.hashing import BulkTag
+from chain.types import Hash32
+from compute.messages import _COMMANDS, _EVENTS
+from compute.spec.certificate import MAX_BLOCK_BYTES, MAX_PATH_LENGTH, Certificate
+from compute.spec.claim import Mu
+from compute.spec.commit import leaf_count, path_length
 from compute.spec.profiles import PROFILES, TEST, Profile
 from tests.work_example import CUBE, example_attempt, example_facts
+from tests.work_samples import BINDING
 
 PAGE = (Path(__file__).parents[2] / "docs/spec/work.md").read_text(encoding="utf-8")
 EXAMPLE = PAGE[PAGE.index("## Worked example") : PAGE.index("## [POW-EXACT]")]
@@ -85,7 +92,25 @@ def test_the_table_of_profiles_is_the_code(profile: Profile) -> None:
     assert number("hashes per GMAC, 10^9/(t·t·S)") == str(round(10**9 / profile.cube_macs))
     share, depth = re.findall(r"[\d.]+(?:,\d+)?", rows["denoising, 2r/k"][column])
     assert float(share) == pytest.approx(200 * profile.noise_rank / int(depth.replace(",", "")), abs=0.06)
+    largest = Certificate(
+        mu=Mu(profile.profile_id, profile.max_m, profile.max_n, profile.max_k, BINDING),
+        root_a=Hash32(bytes(32)),
+        root_b=Hash32(bytes(32)),
+        tile_row=profile.max_m // profile.tile - 1,
+        tile_column=profile.max_n // profile.tile - 1,
+        segment=profile.max_k // profile.segment - 1,
+        block_a=bytes(profile.block_bytes),
+        block_b=bytes(profile.block_bytes),
+        path_a=longest_path(profile.max_m, profile),
+        path_b=longest_path(profile.max_n, profile),
+    )
+    kilobytes = int(number("certificate, at most").removesuffix(" KB"))
+    assert kilobytes == pytest.approx(len(largest.to_bytes()) / 1000, abs=0.5)
     assert profile.slices <= 32
+
+
+def longest_path(rows: int, profile: Profile) -> tuple[Hash32, ...]:
+    return (Hash32(bytes(32)),) * path_length(0, leaf_count(rows, profile.max_k, profile))
 
 
 def table(heading: str) -> list[list[str]]:
@@ -98,3 +123,22 @@ def table(heading: str) -> list[list[str]]:
             break
         rows.append([cell.strip() for cell in line.strip("|").split("|")])
     return [row for row in rows if not set("".join(row)) <= set("-:")]
+
+
+def test_the_bounds_of_decoding_are_the_code() -> None:
+    for bound in (MAX_BLOCK_BYTES, MAX_PATH_LENGTH, Certificate.MAX_BYTES):
+        assert f" {bound:,} " in PAGE[PAGE.index("## [POW-CERT]") : PAGE.index("## [POW-VERIFY]")]
+
+
+def test_the_context_strings_are_the_code() -> None:
+    """Every tag of bulk hashing that the work uses stands in the table, and no other."""
+    written = set(re.findall(r"`(tilework v1 [a-z ]+)`", PAGE[: PAGE.index("## [POW-PROFILE]")]))
+    assert written == {tag.value for tag in BulkTag if not tag.name.startswith("TENSOR_")}
+
+
+def test_the_table_of_frames_is_the_code() -> None:
+    cells = [cell for row in table("**[POW-WORKER-1]**")[1:] for cell in row]
+    frames = re.findall(r"(\d+)\n(\w+)", "\n".join(cells))
+    assert {int(kind): name for kind, name in frames} == {
+        kind: record.__name__ for kinds in (_COMMANDS, _EVENTS) for kind, record in kinds.items()
+    }
