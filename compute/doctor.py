@@ -16,18 +16,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
-from chain.errors import TileworkError
+from chain.errors import LocalFault, TileworkError
 from compute.bench import measure_rate
 from compute.blas_threads import BLAS_VARIABLES
 from compute.devices import CudaDevice
-from compute.engines.base import self_test
-from compute.engines.select import ENGINES, GPU_ENGINES
+from compute.engines.select import ENGINES, GPU_ENGINES, choose_engine
 from compute.machine import Machine, look_around
 from compute.spec.profiles import PROFILES
 
 TIME_LIMIT_S = 180
 """For one engine; the first run of a compiled one takes seconds."""
 RATE_MS = 500
+PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
+"""What became of a self-test."""
 _VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
@@ -44,6 +45,7 @@ class Examination:
     """What was found, or why it cannot be used."""
     hint: str = ""
     """What would make it usable."""
+    self_test: str = NOT_RUN
     macs_per_second: int = 0
 
 
@@ -74,14 +76,16 @@ class Diagnosis:
     @property
     def advice(self) -> tuple[str, ...]:
         """What to install or to change, each thing once; nothing for hardware that is not here."""
+        cuda, has_cupy = self.machine.cuda, self.machine.software.cupy is not None
         found = []
-        cuda, gpu_works = self.machine.cuda, any(each.usable and each.device for each in self.examinations)
-        if cuda.devices and not gpu_works:
-            if not cuda.extra:
-                found.append("Update the NVIDIA driver: 525 or later.")
-            elif self.machine.software.cupy is None:
-                found.append(f"make {cuda.extra}")
-        found += [each.hint for each in self.passed_over if each.hint and not _is_gpu(each.engine)]
+        if cuda.devices and not cuda.extra:
+            found.append("a newer NVIDIA driver, 525 or later")
+        elif cuda.devices and not has_cupy:
+            found.append(f"make {cuda.extra}")
+        # Without CuPy every GPU engine asks for it, whether or not there is a GPU.
+        found += [
+            each.hint for each in self.passed_over if each.hint and (has_cupy or not _is_gpu(each.engine))
+        ]
         return tuple(dict.fromkeys(found))
 
     @property
@@ -94,11 +98,9 @@ class Diagnosis:
         return f"This machine can mine: `--engine auto` takes {chosen.engine}{place}."
 
 
-def diagnose(
-    profile_id: int, look: Callable[[], Machine] = look_around, examine: Examine | None = None
-) -> Diagnosis:
+def diagnose(profile_id: int, machine: Machine | None = None, examine: Examine | None = None) -> Diagnosis:
     """Look at the machine and examine every engine on every device it could use; never raises."""
-    machine = look()
+    machine, examine = machine or look_around(), examine or examine_apart
     examined = []
     for name in ENGINES:
         if not _is_gpu(name):
@@ -106,10 +108,10 @@ def diagnose(
         elif machine.cuda.devices:
             devices = machine.cuda.devices
         else:
-            examined.append(Examination(engine=name, device="", usable=False, detail=machine.cuda.reason))
+            examined.append(Examination(engine=name, device="", usable=False, detail="no CUDA device"))
             continue
         for device in devices:
-            examined.append((examine or examine_apart)(name, profile_id, device))
+            examined.append(examine(name, profile_id, device))
     return Diagnosis(machine=machine, examinations=tuple(examined))
 
 
@@ -147,16 +149,17 @@ def examine_apart(
 
 def examine_here(name: str, profile_id: int) -> Examination:
     """Examine an engine in this process: probe, self-test, rate."""
-    engine, profile = ENGINES[name](), PROFILES[profile_id]
-    capabilities = engine.probe()
-    if not capabilities.usable:
-        return Examination(name, "", False, capabilities.detail, capabilities.hint)
     try:
-        self_test(engine, profile, os.urandom(32))
-        rate = measure_rate(engine, profile, RATE_MS)
+        engine, detail = choose_engine(name, PROFILES[profile_id], os.urandom(32))
+    except LocalFault as fault:
+        if fault.code == "WORK_ENGINE_UNUSABLE":
+            return Examination(name, "", False, str(fault.found), hint=fault.hint)
+        return Examination(name, "", False, str(fault.found), self_test=FAILED)
+    try:
+        rate = measure_rate(engine, PROFILES[profile_id], RATE_MS)
     except TileworkError as error:
-        return Examination(name, "", False, str(error))
-    return Examination(name, "", True, capabilities.detail, macs_per_second=rate)
+        return Examination(name, "", False, str(error), self_test=PASSED)
+    return Examination(name, "", True, detail, self_test=PASSED, macs_per_second=rate)
 
 
 def _is_gpu(name: str) -> bool:

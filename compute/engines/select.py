@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chain.errors import LocalFault, Policy
+from chain.errors import LocalFault, Policy, TileworkError
 from compute.engines.base import Engine, self_test
 from compute.engines.cuda_mma import MmaEngine
 from compute.engines.cuda_wgmma import WgmmaEngine
@@ -63,5 +63,12 @@ def _tested(engine: Engine, profile: Profile, seed: bytes) -> tuple[Engine, str]
     capabilities = engine.probe()
     if not capabilities.usable:
         raise LocalFault("WORK_ENGINE_UNUSABLE", found=capabilities.detail, hint=capabilities.hint)
-    self_test(engine, profile, seed)
+    try:
+        self_test(engine, profile, seed)
+    except TileworkError:
+        raise
+    except Exception as error:  # compilers and drivers fail in ways of their own, and the next engine may work
+        raise LocalFault(
+            "WORK_SELF_TEST", found=f"{type(error).__name__} in engine {engine.name}: {error}"
+        ) from error
     return engine, capabilities.detail

@@ -75,18 +75,27 @@ def screen(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"GPU        none found: {cuda.reason}"
     yield ""
     width = max(len(_name(examined)) for examined in diagnosis.examinations)
+    yield f"{'engine':<{width}}  {'self-test':<9}  {'rate':<12}  found"
     for examined in diagnosis.examinations:
-        state = f"works, {scaled(examined.macs_per_second, 'MAC/s')}" if examined.usable else "not usable"
-        yield f"{_name(examined):<{width}}  {state:<20}  {examined.detail}"
+        rate = scaled(examined.macs_per_second, "MAC/s") if examined.usable else "unusable"
+        yield f"{_name(examined):<{width}}  {examined.self_test:<9}  {rate:<12}  {examined.detail}"
     yield ""
     yield from (f"supported  {text}" for text in SUPPORTED)
-    for text in diagnosis.advice or ("nothing that would help",):
+    for text in diagnosis.advice or ("nothing is missing",):
         yield f"install    {text}"
     yield ""
     if diagnosis.chosen is not None:  # otherwise the error says it
         yield diagnosis.verdict
-        yield from (f"Not {_name(examined)}: {examined.detail}." for examined in diagnosis.passed_over)
+        yield from _passed_over(diagnosis)
         yield from _faster(diagnosis, diagnosis.chosen)
+
+
+def _passed_over(diagnosis: Diagnosis) -> Iterator[str]:
+    """Why not what `auto` would have preferred; one line per reason."""
+    names: dict[str, list[str]] = {}
+    for examined in diagnosis.passed_over:
+        names.setdefault(examined.detail, []).append(_name(examined))
+    yield from (f"Not {', '.join(several)}: {reason}." for reason, several in names.items())
 
 
 def _faster(diagnosis: Diagnosis, chosen: Examination) -> Iterator[str]:
