@@ -20,6 +20,8 @@ from tests.second_implementation import plain_work
 from tests.second_implementation.plain_work import PROFILES, Matrix, Refused
 from tests.vectors.make_work import PATH
 from tests.work_example import COLUMNS, CUBE, DEPTH, ROWS, SIGMA, example_facts
+from tests.work_samples import BINDING, random_matrix, sample_attempt
+from tests.work_samples import SIGMA as HEADER
 
 CASES: dict[str, Any] = {case["profile"]: case for case in json.loads(PATH.read_text(encoding="ascii"))}
 
@@ -74,6 +76,21 @@ def test_a_whole_attempt() -> None:
     assert certificate.hex() == case["certificate"]
     assert plain_work.certificate_hash(certificate).hex() == case["certificate_hash"]
     assert sha256(made.product, 4) == case["product_sha256"]
+
+
+def test_odd_trees_and_ragged_edges() -> None:
+    """15 and 18 leaves, 90 cubes: every ticket, and the certificate of every winner byte by byte."""
+    program = sample_attempt()
+    a, b_t = random_matrix(75, 190, 1).tolist(), random_matrix(96, 190, 2).tolist()
+    made = plain_work.attempt(HEADER, PROFILES["test"], a, b_t, bytes(BINDING.job), BINDING.step)
+    tickets = {
+        (cube.tile_row, cube.tile_column, cube.segment): ticket for cube, ticket in program.tickets.items()
+    }
+    assert made.tickets == tickets
+    assert made.product == program.product.tolist()
+    for cube in program.winners(TEST.max_target):
+        place = (cube.tile_row, cube.tile_column, cube.segment)
+        assert made.certificate(place, PROFILES["test"]) == program.certificate(cube).to_bytes()
 
 
 def test_the_worked_example() -> None:
