@@ -149,6 +149,7 @@ class _Run:
         self._stages.append(stages.taken_ns)
 
     def row(self) -> BenchRow:
+        """Times of at least one nanosecond, so that ratios exist however coarse the clock is."""
         return BenchRow(
             engine=self._engine.name,
             profile=self._profile.name,
@@ -156,10 +157,10 @@ class _Run:
             n=self._mu.n,
             k=self._mu.k,
             rounds=len(self._plain),
-            plain_ns=_median(self._plain),
-            attempt_ns=_median(self._attempt),
-            product_ns=_median(self._product),
-            tickets_only_ns=_median(self._tickets_only),
+            plain_ns=max(1, _median(self._plain)),
+            attempt_ns=max(1, _median(self._attempt)),
+            product_ns=max(1, _median(self._product)),
+            tickets_only_ns=max(1, _median(self._tickets_only)),
             stage_ns={stage: _median([taken.get(stage, 0) for taken in self._stages]) for stage in Stage},
             tickets=self._drawn,
         )
@@ -169,5 +170,4 @@ class _Run:
 
 
 def _median(times_ns: list[int]) -> int:
-    """At least one, so that ratios exist however coarse the clock is."""
-    return max(1, int(statistics.median(times_ns)))
+    return int(statistics.median(times_ns))
