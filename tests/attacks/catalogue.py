@@ -132,5 +132,3 @@ ARITHMETIC = (
     ),
 )
 """Multiplying without multiplications, or with fewer."""
-
-ATTACKS = (*CHOICES_OF_INPUT, *REPLAYS, *ARITHMETIC)

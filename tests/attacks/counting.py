@@ -41,6 +41,11 @@ class Operations:
         """Everything in multiply-accumulates."""
         return self.macs + word_cost * (self.words + COMPRESSION_WORDS * self.compressions)
 
+    @property
+    def without_hashing(self) -> int:
+        """Products, folds and noise alone: what does not shrink beside them as the shape grows."""
+        return self.macs + self.words
+
     def product(self, left: npt.NDArray[np.integer], right: npt.NDArray[np.integer]) -> Integers:
         """int64[m, n] = int[m, k] int[k, n], exact while every sum stays within 2^53: m k n multiply-accumulates."""
         self.macs += left.shape[0] * left.shape[1] * right.shape[1]
@@ -91,3 +96,9 @@ class Yield:
     def relative_to(self, honest: Yield, word_cost: int = GENEROUS_WORD_COST) -> float:
         """Cost per ticket over the honest miner's: below 1 the shortcut pays."""
         return float(self.per_ticket(word_cost) / honest.per_ticket(word_cost))
+
+    def product_relative_to(self, honest: Yield) -> float:
+        """The same without the hashing: a shape large enough makes commitments vanish, this remains."""
+        return (self.operations.without_hashing / self.tickets) / (
+            honest.operations.without_hashing / honest.tickets
+        )
