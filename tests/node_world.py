@@ -25,6 +25,7 @@ from chain.kv import KV, MemoryKV
 from chain.tensors import DType, TensorInfo
 from chain.types import NO_ADDRESS, Address, Grains, Height, JobId, TensorRoot
 from compute.engines.numpy_blocks import NumpyEngine
+from compute.engines.select import AUTO
 from compute.messages import (
     Bench,
     BenchDone,
@@ -42,6 +43,7 @@ from compute.workbench import Workbench
 from genesis.spec import ChainSpec
 from node.app import Node, NodeSettings, open_chain
 from node.journal import Journal
+from node.mining.devices import Device
 from p2p.memory import MemoryHub
 from tests.builders import KIND_OF, funded_spec, key
 from vm.envelope import Transaction
@@ -94,9 +96,9 @@ class SeededRng:
 class InlineWorker:
     """The worker's workbench without a process; an attempt takes ATTEMPT_S of virtual time."""
 
-    engine = "numpy"
-
-    def __init__(self, stop_mining: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, engine: str = "numpy", stop_mining: Callable[[], bool] = lambda: False) -> None:
+        self.engine = engine
+        self.commands: list[Command] = []
         self._workbench = Workbench(NumpyEngine())
         self._broken = False
         self._events: deque[Event] = deque()
@@ -109,6 +111,7 @@ class InlineWorker:
         return Ready(self.engine, "in the test's own process")
 
     async def send(self, command: Command) -> None:
+        self.commands.append(command)
         try:
             self._take(command)
         except TileworkError as error:
@@ -175,6 +178,8 @@ class World:
     stores: dict[str, KV] = field(default_factory=dict)
     workers: dict[str, list[InlineWorker]] = field(default_factory=dict)
     """Every worker a node ever had, the newest last."""
+    worker_kinds: dict[tuple[str, str], type[InlineWorker]] = field(default_factory=dict)
+    """Workers that misbehave, by device and engine."""
     mining_stopped: bool = False
     _scopes: dict[str, tuple[trio.CancelScope, trio.Event]] = field(default_factory=dict)
 
@@ -197,7 +202,7 @@ class World:
             chain=chain,
             journal=Journal(self.stores[name]),
             network=self.hub.join(name),
-            worker=lambda device, engine, excluded: self._worker(name),
+            worker=lambda device, engine, excluded: self._worker(name, device, excluded),
             clock=VirtualClock(self.spec.genesis_time_ms),
             cpu=InlineCpu(),
             rng=SeededRng(name),
@@ -218,8 +223,10 @@ class World:
             await self.hub.connect_all()
         return node
 
-    def _worker(self, name: str) -> InlineWorker:
-        made = InlineWorker(lambda: self.mining_stopped)
+    def _worker(self, name: str, device: Device, excluded: frozenset[str]) -> InlineWorker:
+        engine = next(iter(device.engines(AUTO, excluded)), "")
+        kind = self.worker_kinds.get((device.name, engine), InlineWorker)
+        made = kind(engine, lambda: self.mining_stopped)
         self.workers.setdefault(name, []).append(made)
         return made
 

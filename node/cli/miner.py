@@ -9,6 +9,7 @@ import click
 
 from node.cli.context import keys_option, node_url, rpc_option
 from node.cli.devices import device_options, devices_here, engine_option
+from node.cli.miner_doctor import doctor
 
 
 @click.group()
@@ -91,3 +92,6 @@ def run(
     names = ", ".join(each.name + (f" ({each.model})" if each.model else "") for each in settings.devices)
     click.echo(f"Mining for {text} on {info['chain_id']} at {url} with {names}.")
     run_miner(settings, click.echo)
+
+
+miner.add_command(doctor)

@@ -55,7 +55,8 @@ class _Step:
     job: JobId
     a: Load
     b: Load
-    rows: Rows[Slot]
+    rows: Rows[tuple[Slot, int]]
+    """Made by the worker of a slot that had this number."""
     work: JobWork
 
 
@@ -216,10 +217,9 @@ class Miner:
                     row = await self._cpu.run(wrong_row, a, a_bytes, b, b_bytes, step.rows.data, seed)
                     if row is None:
                         return bytes(step.rows.data)
-                    culprit = step.rows.reopen(row)
-                    culprit.distrust(
-                        LocalFault("WORK_PRODUCT", found=f"a wrong row {row} of a job's product")
-                    )
+                    culprit, life = step.rows.reopen(row)
+                    why = LocalFault("WORK_PRODUCT", found=f"a wrong row {row} of a job's product")
+                    culprit.distrust(life, why)
             finally:
                 with trio.CancelScope(deadline=trio.current_time() + _DROP_LIMIT_S, shield=True):
                     for slot in self.slots:
@@ -288,8 +288,9 @@ class Miner:
             row_count=count,
             b=step.b.matrix,
         )
+        life = slot.life
         done = await slot.panel(order, step.a, step.b)
-        step.rows.put(first, count, done.product, slot)
+        step.rows.put(first, count, done.product, (slot, life))
         step.work.tickets += done.tickets
         step.work.winners += done.winners
         step.work.panels += 1

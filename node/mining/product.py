@@ -57,12 +57,15 @@ class Rows(Generic[_M]):
         self._changed.publish()
 
     def reopen(self, row: int) -> _M:
-        """Open the panel again that holds a wrong row; who made it."""
+        """Open every panel again of the maker of a wrong row; who that was."""
         first = max(start for start in self._made if start <= row)
-        count, maker = self._made.pop(first)
-        self._missing += count
-        self.give_back(first, count)
-        return maker
+        culprit = self._made[first][1]
+        for start, (count, maker) in list(self._made.items()):
+            if maker == culprit:
+                del self._made[start]
+                self._missing += count
+                self.give_back(start, count)
+        return culprit
 
 
 def wrong_row(

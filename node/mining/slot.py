@@ -64,6 +64,8 @@ class Slot:
         self.status = SlotStatus(device.name, device.model)
         self.rate = 0
         """MAC/s measured at start; 0 until then."""
+        self.life = 0
+        """Number of the present worker."""
         self.ready = Feed()
         """Published whenever a worker is ready, and when none will be any more."""
         self._engine = engine
@@ -142,10 +144,11 @@ class Slot:
         except LocalFault as fault:
             log.debug("matrices-went-with-worker device=%s why=%s", self.device.name, fault)
 
-    def distrust(self, why: LocalFault) -> None:
-        """End the present worker: what it said turned out to be wrong."""
-        self._distrust = why
-        self._distrusted.set()
+    def distrust(self, life: int, why: LocalFault) -> None:
+        """End the worker with this number, if it is still there: what it said turned out to be wrong."""
+        if life == self.life:
+            self._distrust = why
+            self._distrusted.set()
 
     def count_block(self) -> None:
         """A win of this device became a block."""
@@ -158,6 +161,7 @@ class Slot:
         self.status = replace(self.status, state=State.STARTING, engine="", macs_per_second=0)
         self._last_failure = self._distrust = None
         self._is_stale = True
+        self.life += 1
         self._distrusted = trio.Event()
         ended: LocalFault | None = None
         try:
