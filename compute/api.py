@@ -11,13 +11,14 @@ memory layout, PyTorch tensors in main memory, nested lists. The product is int3
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from dataclasses import dataclass
 
 import numpy as np
 
-from chain.errors import Invalid, Policy
+from chain.errors import Invalid, LocalFault, Policy
 from chain.ints import ceil_div
 from chain.types import Hash32
 from compute.engines.base import Attempt, Engine, Order, Output, PreparedB, checked_certificate
@@ -26,9 +27,11 @@ from compute.host_memory import available_bytes
 from compute.matrices import as_array, check_matrix, check_shapes, to_int8
 from compute.spec.arrays import Int8Array, Int32Array
 from compute.spec.claim import NO_BINDING
+from compute.spec.freivalds import find_wrong_row
 from compute.spec.padding import padded_mu, round_up
 from compute.spec.profiles import PROFILES, Profile
 
+log = logging.getLogger("tilework.work")
 MAX_CERTIFICATES = 8
 """Certificates made per attempt: a block needs one, and under an easy target thousands of cubes win."""
 _PRODUCT_BYTES = 4
@@ -85,13 +88,14 @@ def multiply(a: object, b: object, template: Template, *, engine: str = AUTO) ->
     """The exact product int32[m, n] of integers a [m, k] and b [k, n], and the tickets it drew.
 
     The engine is chosen and tested once per process and profile. A product that is higher than the profile allows, or
-    that would not fit into memory, runs as several panels of rows.
+    that would not fit into memory, runs as several panels of rows [POW-PAD-2], [POW-ENGINE-6].
 
     Raises:
         Policy: MATRIX_FORMAT, MATRIX_DTYPE, MATRIX_SHAPE, MATRIX_SHAPES or MATRIX_RANGE for matrices that cannot be
             used; WORK_BOUNDS if n or k exceeds the profile; WORK_MEMORY, with the numbers, before anything is
             allocated; WORK_ENGINE_NAME.
-        LocalFault: WORK_ENGINE_UNUSABLE or WORK_SELF_TEST if no engine works here; WORK_ENGINE if one proved wrong.
+        LocalFault: WORK_ENGINE_UNUSABLE or WORK_SELF_TEST if no engine works here; WORK_ENGINE if the one that was
+            named proved wrong. Under "auto" the next engine takes over [POW-ENGINE-3].
     """
     work = Multiplication(a, b, engine=engine)
     tickets = Tickets()
@@ -148,18 +152,45 @@ class Multiplication:
         with _working:
             return self._advance(template, most_rows)
 
+    def check(self) -> None:
+        """Compare the finished product with its matrices, a tenth of the work or less [FREIVALDS-2].
+
+        Raises:
+            LocalFault: WORK_PRODUCT if a row is wrong; one that is wrong is missed with a probability below 2^-92.
+        """
+        operands = self._allocated()
+        row = find_wrong_row(operands.a, operands.b_t, operands.product, os.urandom(32))
+        if row is not None:
+            raise LocalFault(
+                "WORK_PRODUCT",
+                found=f"a wrong row, number {row}",
+                allowed="the exact product",
+                hint="Do not trust this engine or this memory: run it again with --engine reference.",
+            )
+
     def _advance(self, template: Template, most_rows: int | None) -> Tickets:
         profile = template.profile
         engine = self.engine(profile)
-        first, count = self.rows_done, self.panel_rows(profile, most_rows)
-        operands = self._allocated()
-        prepared = self._prepare(engine, template, count)
-        rows = slice(first, first + count)
-        attempt = engine.run(Order(prepared, operands.a[rows], template.target, Output.PRODUCT))
+        count = self.panel_rows(profile, most_rows)
+        try:
+            attempt = self._attempt(engine, template, count)
+            tickets = _tickets(template, attempt)
+        except LocalFault as fault:
+            if self._engine_name != AUTO:
+                raise
+            _distrust(engine, fault)
+            self._prepared = None
+            self._panel_rows.clear()
+            return self._advance(template, most_rows)
         assert attempt.product is not None
-        operands.product[rows] = attempt.product
+        self._allocated().product[self.rows_done : self.rows_done + count] = attempt.product
         self.rows_done += count
-        return _tickets(template, attempt)
+        return tickets
+
+    def _attempt(self, engine: Engine, template: Template, count: int) -> Attempt:
+        """The next `count` rows."""
+        a = self._allocated().a[self.rows_done : self.rows_done + count]
+        return engine.run(Order(self._prepare(engine, template, count), a, template.target, Output.PRODUCT))
 
     def _prepare(self, engine: Engine, template: Template, count: int) -> PreparedB:
         """B under the template, kept as long as the template and the height of the panels stay the same."""
@@ -233,6 +264,8 @@ class _Operands:
 _working = threading.RLock()
 """One engine serves one caller at a time."""
 _engines: dict[tuple[str, int], Engine] = {}
+_distrusted: set[str] = set()
+"""Engines that failed in this process; `auto` does not take them again."""
 
 
 def _engine(name: str, profile: Profile) -> Engine:
@@ -240,8 +273,23 @@ def _engine(name: str, profile: Profile) -> Engine:
     with _working:
         key = (name, profile.profile_id)
         if key not in _engines:
-            _engines[key], _ = choose_engine(name, profile, os.urandom(32))
+            _engines[key], _ = choose_engine(
+                name, profile, os.urandom(32), frozenset(_distrusted), _note_skipped
+            )
         return _engines[key]
+
+
+def _note_skipped(name: str, fault: LocalFault) -> None:
+    if fault.code != "WORK_ENGINE_UNUSABLE":  # what is not there is nothing to worry about
+        log.warning("engine-skipped engine=%s why=%s", name, fault)
+
+
+def _distrust(engine: Engine, fault: LocalFault) -> None:
+    """Never take this engine again unless it is named [POW-ENGINE-3]."""
+    log.warning("engine-failed engine=%s why=%s; the next one takes over", engine.name, fault)
+    _distrusted.add(engine.name)
+    for key in [key for key, known in _engines.items() if key[0] == AUTO and known.name == engine.name]:
+        del _engines[key]
 
 
 def _tickets(template: Template, attempt: Attempt) -> Tickets:

@@ -1,4 +1,5 @@
 """People's matrices: from whatever holds integers to int8 with entries in [-63, 63], or a refusal that says what to do.
+Spec: [POW-ENGINE-7].
 
 Nothing is scaled, rounded or clipped here: a product is exact or it is refused.
 """

@@ -89,6 +89,7 @@ def multiply(
         work = Multiplication(a, b, engine=engine_name)
         report = _Report(work, feed)
         _run(work, feed, report, say)
+    work.check()
     save_matrix(out, work.product)
     if as_json:
         show(report.form(out))
@@ -174,7 +175,7 @@ class _Report:
         """For people."""
         work = self.work
         told = [
-            f"wrote {out}: int32, {work.rows}x{work.columns}",
+            f"wrote {out}: int32, {work.rows}x{work.columns}, every row checked",
             f"time     {self.time_ns / 1e9:.2f} s for {scaled(self.macs, 'MAC')} on engine {self.engine}",
             f"rate     {scaled(self.macs_per_second, 'MAC/s')}",
         ]

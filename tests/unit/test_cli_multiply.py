@@ -12,6 +12,10 @@ import pytest
 
 from chain.bech32m import encode_address
 from chain.errors import LocalFault, Policy
+from compute import api
+from compute.engines.base import Attempt, Order
+from compute.engines.numpy_blocks import NumpyEngine
+from compute.spec.profiles import CPU
 from node.cli import work_multiply
 from node.mining.work import WORK_RULES, Outcome, Submission
 from node.template_feed import TemplateFeed, parse_template
@@ -50,7 +54,7 @@ def right() -> bool:
 def test_a_product_without_a_node(tilework: Tilework) -> None:
     lines = tilework.ok(*MULTIPLY, "--offline").splitlines()
     assert right()
-    assert lines[0] == "wrote C.npy: int32, 700x100"
+    assert lines[0] == "wrote C.npy: int32, 700x100, every row checked"
     assert "6.3 MMAC on engine numpy" in lines[1]
     assert lines[2].startswith("rate     ")
     assert lines[3] == "tickets  22 drawn for no node: nothing to win"
@@ -142,6 +146,22 @@ def test_refusals_leave_nothing_behind(
     before = sorted(Path().iterdir())
     assert words in tilework.refused(code, *MULTIPLY, "--offline", *arguments)
     assert sorted(Path().iterdir()) == before
+
+
+def test_a_wrong_product_is_not_written(tilework: Tilework, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = NumpyEngine.run
+
+    def run(self: NumpyEngine, order: Order) -> Attempt:
+        attempt = original(self, order)
+        assert attempt.product is not None
+        attempt.product[-1, -1] += 1
+        return attempt
+
+    monkeypatch.setattr(api, "_engines", {("numpy", CPU.profile_id): NumpyEngine()})
+    monkeypatch.setattr(NumpyEngine, "run", run)
+    line = tilework.refused(5, *MULTIPLY, "--offline")
+    assert "WORK_PRODUCT: found a wrong row, number 699" in line
+    assert not Path("C.npy").exists()
 
 
 def test_two_wishes_that_exclude_each_other(tilework: Tilework) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,15 @@ import numpy.typing as npt
 import pytest
 
 import compute
-from chain.errors import Invalid, Policy
+from chain.errors import Invalid, LocalFault, Policy
+from chain.types import Hash32
 from compute import Multiplication, Template, Tickets, api, multiply
+from compute.engines import select
+from compute.engines.base import Attempt, Order, Output
 from compute.engines.numpy_blocks import NumpyEngine
 from compute.spec.certificate import Certificate
+from compute.spec.claim import NO_BINDING, kappa_of
+from compute.spec.padding import padded_mu
 from compute.spec.profiles import CPU, DEV, TEST
 from compute.spec.reference import reference_attempt
 from compute.spec.verify import verify_certificate
@@ -182,6 +188,52 @@ def test_the_engine_is_chosen_once_per_process(monkeypatch: pytest.MonkeyPatch) 
     assert chosen == [("numpy", TEST), ("numpy", DEV)]
 
 
+class Lying(NumpyEngine):
+    """Passes its self-test, then makes tickets up."""
+
+    name = "lying"
+
+    def run(self, order: Order) -> Attempt:
+        attempt = super().run(order)
+        if order.prepared.kappa == kappa_of(SIGMA, order.prepared.mu):
+            return replace(
+                attempt, winners=tuple(replace(each, ticket=Hash32(bytes(32))) for each in attempt.winners)
+            )
+        return attempt
+
+
+def test_an_engine_that_proves_wrong_is_replaced_and_never_taken_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(api, "_engines", {})
+    monkeypatch.setattr(api, "_distrusted", set())
+    monkeypatch.setattr(select, "ENGINES", {"lying": Lying, "numpy": NumpyEngine})
+    monkeypatch.setattr(select, "ENGINE_NAMES", ("auto", "lying", "numpy"))
+    a, b = pair(75, 96, 190)
+    for _ in range(2):
+        product, tickets = multiply(a, b, EASY)
+        assert np.array_equal(product, exact(a, b))
+        check_wins(EASY, tickets)
+    assert [record.message.partition(" why")[0] for record in caplog.records] == [
+        "engine-failed engine=lying"
+    ]
+    multiply(a, b, Template(SIGMA, 1, DEV))
+    assert {engine.name for engine in api._engines.values()} == {"numpy"}
+    with pytest.raises(LocalFault) as caught:
+        multiply(a, b, EASY, engine="lying")
+    assert caught.value.code == "WORK_ENGINE"
+
+
+def test_a_finished_product_can_be_checked() -> None:
+    work = Multiplication(*pair(40, 33, 190), engine="numpy")
+    work.advance(EASY)
+    work.check()
+    work.product[39, 32] ^= 1
+    with pytest.raises(LocalFault) as caught:
+        work.check()
+    assert (caught.value.code, caught.value.found) == ("WORK_PRODUCT", "a wrong row, number 39")
+
+
 def test_callers_in_several_threads_take_turns() -> None:
     pairs = [pair(30 + number, 40, 100) for number in range(6)]
     products: dict[int, Any] = {}
@@ -200,12 +252,12 @@ def test_callers_in_several_threads_take_turns() -> None:
 
 def test_too_little_memory_means_lower_panels(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = pair(512, 64, 64)
-    free = 400_000
-    monkeypatch.setattr(api, "available_bytes", lambda: free)
-    work = Multiplication(a, b, engine="numpy")
-    rows = work.panel_rows(TEST)
-    assert 0 < rows < 512
-    assert rows % TEST.tile == 0
+    held = 4 * 512 * 64 + 64 * 64  # the product, and B turned
+    panel = NumpyEngine().memory_needed(TEST, padded_mu(TEST, 128, 64, 64, NO_BINDING), Output.PRODUCT)
+    monkeypatch.setattr(api, "available_bytes", lambda: held + panel)
+    assert Multiplication(a, b, engine="numpy").panel_rows(TEST) == 128
+    monkeypatch.setattr(api, "available_bytes", lambda: held + panel - 1)
+    assert Multiplication(a, b, engine="numpy").panel_rows(TEST) == 64
     product, tickets = multiply(a, b, EASY, engine="numpy")
     assert np.array_equal(product, exact(a, b))
     assert tickets.drawn == 512 // 16 * 4
