@@ -30,7 +30,7 @@ _QUARTERS = (
     (3, 4, 9, 14),
 )
 """The words that each step of a round mixes: four columns, then four diagonals."""
-_BATCH = 8192
+BATCH = 8192
 """Inputs at a time; their state and message have 1 MB."""
 _FEW = 2048
 """Below this number the calls of NumPy cost more than one call per input."""
@@ -39,10 +39,10 @@ _FEW = 2048
 def last_words(key: bytes, inputs: Uint32Array) -> npt.NDArray[np.uint64]:
     """uint64[count]: the last eight bytes, little-endian, of the keyed hash of each of uint32[count, 16]."""
     words = np.empty(len(inputs), np.uint64)
-    for first in range(0, len(inputs), _BATCH):
-        batch = inputs[first : first + _BATCH]
+    for first in range(0, len(inputs), BATCH):
+        batch = inputs[first : first + BATCH]
         last = _compress(key, batch) if len(batch) >= _FEW else _call_for_each(key, batch)
-        words[first : first + _BATCH] = last
+        words[first : first + BATCH] = last
     return words
 
 

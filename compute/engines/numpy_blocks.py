@@ -22,10 +22,11 @@ from compute.engines.base import (
     Stage,
     unobserved,
 )
+from compute.engines.blake3_lanes import BATCH
 from compute.engines.blas import find_add_product
-from compute.engines.numpy_panels import panel_type, spaced
+from compute.engines.numpy_panels import FloatArray, Panel, panel_type, spaced
 from compute.engines.tickets import find_winners
-from compute.spec.arrays import Float32Array, Float64Array, Int8Array, Int32Array, Uint32Array
+from compute.spec.arrays import Float32Array, Int8Array, Int32Array, Uint32Array
 from compute.spec.claim import Mu, kappa_of
 from compute.spec.commit import Side, commit, seed_a_of, seed_b_of
 from compute.spec.noise import left_factor, right_factor
@@ -46,6 +47,18 @@ _IDLE_SHAPES = {
     "gpu": (512, 512, 4096),
 }
 """5 to 50 ms on one core."""
+_OPERAND_BYTES = 6
+"""Per entry: as given, in leaf order and noised; a padded copy is gone before the noised one is made."""
+_LEAF_BYTES = 2 * 80
+"""Per leaf: its hash and one node above it, as Python keeps them."""
+_TICKET_BYTES = 2 * 4 * LANES
+"""Per cube: its transcript and the input of its hash."""
+_PANEL_BYTES = 8
+"""Per entry of a panel: partial sums and folded rows."""
+_TOTAL_BYTES = 8
+"""Per entry of a panel: the total of its segments and the correction."""
+_HASHING_BYTES = 2 * 4 * LANES
+"""Per ticket that is hashed beside others: state and message."""
 _LARGEST_FACTOR = 32
 """Magnitude of the entries of E_L and F_R."""
 
@@ -107,6 +120,7 @@ class NumpyEngine(Engine):
         seed_a = seed_a_of(prepared.seed_b, commitment.root, mu.m)
         left, right = _factors(seed_a, profile, mu.m, mu.k)
         noised = _floats(padded)
+        del padded
         progress(Stage.NOISE)
         correction = None
         if order.output is Output.PRODUCT:
@@ -122,11 +136,10 @@ class NumpyEngine(Engine):
         for rows in _spans(mu.m, PANEL_ROWS):
             for columns in _spans(mu.n, PANEL_COLUMNS):
                 corner = transcripts[:, _tiles(rows, profile), _tiles(columns, profile)]
-                exact = self._multiply(noised[rows], prepared.noised[columns], profile, corner, order)
+                panel = self._multiply(noised[rows], prepared.noised[columns], corner, order)
                 if product is not None and correction is not None:
-                    exact -= correction.of_panel(rows, columns)
-                    part = product[rows, columns]
-                    part[...] = exact[: part.shape[0], : part.shape[1]]
+                    outer, inner = correction.outer[rows], correction.inner[columns]
+                    panel.write_product(outer, inner, product[rows, columns])
                     progress(Stage.DENOISE)
         winners = find_winners(seed_a, transcripts, order.target, profile)
         progress(Stage.HASH)
@@ -149,32 +162,38 @@ class NumpyEngine(Engine):
         return total
 
     def memory_needed(self, profile: Profile, mu: Mu, output: Output) -> int:
-        operands = 6 * (mu.m + mu.n) * mu.k  # given, in leaf order, and noised as float32
-        transcripts = mu.m * mu.n * mu.k // profile.cube_macs * (LANES * 4 + 3 * 32)
-        return operands + transcripts + (8 * mu.m * mu.n if output is Output.PRODUCT else 0)
+        edges, tickets = mu.m + mu.n, mu.m * mu.n * mu.k // profile.cube_macs
+        panel = min(mu.m, PANEL_ROWS) * min(mu.n, PANEL_COLUMNS)
+        needed = edges * mu.k * _OPERAND_BYTES
+        needed += edges // profile.tile * (mu.k // profile.segment) * _LEAF_BYTES
+        needed += 4 * profile.noise_rank * (edges + 2 * mu.k)
+        needed += tickets * _TICKET_BYTES + min(tickets, BATCH) * _HASHING_BYTES
+        needed += panel * _PANEL_BYTES
+        if output is Output.PRODUCT:
+            needed += 4 * mu.m * mu.n + panel * _TOTAL_BYTES + 12 * profile.noise_rank * edges
+        return needed
 
     def idle_shape(self, profile: Profile) -> tuple[int, int, int]:
         return _IDLE_SHAPES[profile.name]
 
-    def _multiply(
-        self, a: Float32Array, b: Float32Array, profile: Profile, transcripts: Uint32Array, order: Order
-    ) -> Int32Array:
-        """int32[rows, columns] of A' B' for one panel, and its transcripts uint32[k/S, rows/t, columns/t, 16]."""
-        panel = panel_type(profile)(profile, len(a), len(b), self._add_product)
+    def _multiply(self, a: Float32Array, b: Float32Array, transcripts: Uint32Array, order: Order) -> Panel:
+        """One panel of A' B', filling its transcripts uint32[k/S, rows/t, columns/t, 16]."""
+        profile = order.prepared.profile
+        panel = panel_type(profile)(profile, len(a), len(b), order.output, self._add_product)
         for place, transcript in enumerate(transcripts):
             segment = slice(place * profile.segment, (place + 1) * profile.segment)
             transcript[...] = panel.multiply_segment(a[:, segment], b[:, segment])
             order.progress(Stage.PRODUCT)
-        return panel.product()
+        return panel
 
 
 @dataclass(frozen=True, slots=True)
 class _Correction:
     """What the noise adds to the product, (A F_L) F_R + E_L (E_R B'), as one product of depth 2r [POW-DENOISE-1]."""
 
-    outer: Float32Array | Float64Array
+    outer: FloatArray
     """[m, 2r]: A F_L beside E_L."""
-    inner: Float32Array | Float64Array
+    inner: FloatArray
     """[n, 2r]: F_R transposed beside E_R B' transposed."""
 
     @classmethod
@@ -195,9 +214,6 @@ class _Correction:
         if float(largest_sums) * _LARGEST_FACTOR > _FLOAT32_EXACT:
             return cls(outer.astype(np.float64), inner.astype(np.float64))
         return cls(outer, inner)
-
-    def of_panel(self, rows: slice, columns: slice) -> Int32Array:
-        return (self.outer[rows] @ self.inner[columns].T).astype(np.int32)
 
 
 def _factors(seed: Hash32, profile: Profile, rows: int, depth: int) -> tuple[Float32Array, Float32Array]:

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
+import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from blake3 import blake3
 
 import compute.engines.numpy_blocks
 from chain.errors import LocalFault, Policy
 from chain.types import Hash32
-from compute.engines.base import Attempt, Order, Output, Winner, checked_certificate, self_test
-from compute.engines.blas import add_product_portably
+from compute.engines import blas
+from compute.engines.base import (
+    Attempt,
+    Order,
+    Output,
+    Stage,
+    Winner,
+    Withdrawn,
+    checked_certificate,
+    self_test,
+)
+from compute.engines.blake3_lanes import last_words
+from compute.engines.blas import add_product_portably, find_add_product
 from compute.engines.cuda_driver import digit_count
 from compute.engines.cupy_portable import CupyEngine
 from compute.engines.numpy_blocks import NumpyEngine
@@ -24,7 +39,7 @@ from compute.entries import seeded_entries
 from compute.spec.arrays import Int8Array
 from compute.spec.claim import NO_BINDING
 from compute.spec.padding import padded_mu
-from compute.spec.profiles import CPU, DEV, PROFILES, TEST, Profile
+from compute.spec.profiles import CPU, DEV, GPU, PROFILES, TEST, Profile
 from compute.spec.reference import reference_attempt
 from compute.spec.ticket import Cube, wins
 from tests.work_samples import SIGMA, random_matrix, sample_attempt
@@ -77,11 +92,13 @@ def test_noised_operands_at_their_bound(profile: Profile, sign: int) -> None:
     a = np.full((profile.tile, profile.segment), 126, np.float32)
     b = np.full((profile.tile, profile.segment), 126 * sign, np.float32)
     a[0, 0] = 125  # an odd sum somewhere
-    panels = []
+    panels, none = [], np.zeros((profile.tile, 2), np.float32)
     for kind in (BiasedPanel, IntegerPanel):
-        panel = kind(profile, profile.tile, profile.tile, add_product_portably)
+        panel = kind(profile, profile.tile, profile.tile, Output.PRODUCT, add_product_portably)
         transcripts = panel.multiply_segment(a, b)
-        panels.append((transcripts.tolist(), panel.product().tolist()))
+        product = np.empty((profile.tile, profile.tile), np.int32)
+        panel.write_product(none, none, product)
+        panels.append((transcripts.tolist(), product.tolist()))
     assert panels[0] == panels[1]
     expected = a.astype(np.int64) @ b.T.astype(np.int64)
     assert panels[0][1] == expected.tolist()
@@ -101,6 +118,85 @@ def test_denoising_is_exact_for_an_a_made_to_match_the_noise_of_b() -> None:
     attempt = engine.run(Order(prepared, a, 1, Output.PRODUCT))
     assert attempt.product is not None
     assert not attempt.product.any()
+
+
+@pytest.mark.parametrize("output", Output)
+@pytest.mark.parametrize(
+    ("profile", "shape"),
+    [(TEST, (512, 512, 512)), (DEV, (500, 1100, 700)), (CPU, (1024, 1024, 1024)), (GPU, (64, 512, 4096))],
+    ids=lambda value: value.name if isinstance(value, Profile) else "x".join(map(str, value)),
+)
+def test_predicted_memory_is_what_an_attempt_takes(
+    profile: Profile, shape: tuple[int, int, int], output: Output
+) -> None:
+    engine, (m, n, k) = NumpyEngine(), shape
+    mu = padded_mu(profile, m, n, k, NO_BINDING)
+    tracemalloc.start()
+    try:
+        a, b_t = random_matrix(m, k), random_matrix(n, k)
+        tracemalloc.reset_peak()
+        engine.run(Order(engine.prepare_b(SIGMA, profile, mu, b_t), a, 1, output))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 0.95 < engine.memory_needed(profile, mu, output) / peak < 1.3
+
+
+def test_withdrawal_at_any_moment_leaves_the_engine_ready() -> None:
+    engine, a, b_t = NumpyEngine(), random_matrix(75, 190, 1), random_matrix(96, 190, 2)
+    mu = padded_mu(TEST, 75, 96, 190, NO_BINDING)
+    prepared = engine.prepare_b(SIGMA, TEST, mu, b_t)
+    reports: list[Stage] = []
+    expected = engine.run(Order(prepared, a, TEST.max_target, Output.PRODUCT, reports.append))
+    assert set(reports) == set(Stage)
+    assert reports.count(Stage.PRODUCT) == mu.k // TEST.segment  # one batch of slices each: a single panel
+    for last in range(len(reports)):
+        countdown = iter(range(last, -1, -1))
+
+        def withdraw(_: Stage, countdown: Iterator[int] = countdown) -> None:
+            if next(countdown) == 0:
+                raise Withdrawn
+
+        with pytest.raises(Withdrawn):
+            engine.run(Order(prepared, a, TEST.max_target, Output.PRODUCT, withdraw))
+    again = engine.run(Order(prepared, a, TEST.max_target, Output.PRODUCT))
+    assert again.winners == expected.winners
+    assert np.array_equal(again.product, expected.product)
+
+
+@pytest.mark.parametrize("count", [1, 100, 2048, 8192 + 3000])
+def test_hashing_side_by_side_is_blake3(count: int) -> None:
+    inputs = np.random.default_rng(count).integers(0, 1 << 32, (count, 16), dtype=np.uint32)
+    expected = [blake3(row.astype("<u4").tobytes(), key=SEED).digest()[24:] for row in inputs]
+    assert last_words(SEED, inputs).astype("<u8").tobytes() == b"".join(expected)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_products_added_in_place(transposed: bool) -> None:
+    """Strided operands as the engine has them, by the fastest way found here and by the portable one."""
+    rng = np.random.default_rng(0)
+    left, right = (rng.integers(-126, 127, (70, 96)).astype(np.float32)[:, 7:71] for _ in range(2))
+    operand = right.T if transposed else np.ascontiguousarray(right.T)
+    start = rng.integers(-1000, 1000, (70, 86)).astype(np.float32)
+    expected = start.copy()
+    expected[:, :70] += left @ right.T
+    for add_product in (find_add_product()[0], add_product_portably):
+        total = start.copy()
+        add_product(total[:, :70], left, operand)
+        assert np.array_equal(total, expected)
+
+
+def test_a_blas_that_is_absent_or_wrong_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blas, "_NAMES", (("no_such_symbol", ctypes.c_int64),))
+    assert find_add_product()[0] is add_product_portably
+    monkeypatch.undo()
+    monkeypatch.setattr(blas, "_bind", lambda name, integer: lambda total, left, right: None)
+    assert find_add_product()[0] is add_product_portably
+    attempt = cpu_attempt(
+        TEST, random_matrix(75, 190, 1), random_matrix(96, 190, 2), sample_attempt().mu.binding
+    )
+    assert np.array_equal(attempt.product, sample_attempt().product)
+    assert [winner.cube for winner in attempt.winners] == sample_attempt().winners(TEST.max_target)
 
 
 def test_one_prepared_b_serves_many_a() -> None:
