@@ -6,7 +6,7 @@ a little better, because E_L has entries of 6 bits and A' has 8. Each is run on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import ceil
 
 import numpy as np
@@ -19,6 +19,9 @@ NOISE_BITS = 6
 """E_L lies in [-32, 31]."""
 NOISED_BITS = 8
 """A' lies in [-126, 126]."""
+
+Operands = Callable[[Operations, Draw, int], tuple[Integers, Integers]]
+"""The two factors of a slice, int64[m, r] and int64[r, n], booked."""
 
 
 # ------------------------------------------------------------------------------------------------------ tables of sums
@@ -50,7 +53,7 @@ def _noised_operands(account: Operations, draw: Draw, index: int) -> tuple[Integ
     return draw.a_noised(index), draw.b_noised(index)
 
 
-def _table_miner(account: Operations, draw: Draw, planes: int, operands) -> Yield:  # type: ignore[no-untyped-def]
+def _table_miner(account: Operations, draw: Draw, planes: int, operands: Operands) -> Yield:
     profile = draw.profile
     width = best_width(profile.noise_rank, draw.mu.m, planes)
 
@@ -122,7 +125,7 @@ def winograd_on_random(setting: Setting) -> Yield:
     )
 
 
-def _winograd_miner(account: Operations, draw: Draw, operands) -> Yield:  # type: ignore[no-untyped-def]
+def _winograd_miner(account: Operations, draw: Draw, operands: Operands) -> Yield:
     profile = draw.profile
 
     def partial_sums(segment: int) -> Iterator[Integers]:

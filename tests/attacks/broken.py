@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -20,11 +21,12 @@ from compute.spec.claim import NO_BINDING, Mu
 from compute.spec.profiles import LANES, Profile
 from compute.spec.ticket import Cube, ticket_input
 from compute.spec.tiles import fold
-from tests.attacks.draws import CHAINS, Integers, NoiseRule, rotate_and_xor
+from tests.attacks.counting import Integers
+from tests.attacks.draws import CHAINS, NoiseRule, rotate_and_xor
 
 
 @contextmanager
-def replaced(**functions: object) -> Iterator[None]:
+def replaced(**functions: Any) -> Iterator[None]:
     """`compute.spec.verify` with those names replaced."""
     with patch.multiple(verify, **functions):
         yield

@@ -13,9 +13,10 @@ from compute.spec.profiles import LANES, TEST, Profile
 from compute.spec.ticket import Cube
 from tests.attacks import broken, replays
 from tests.attacks.broken import replaced
-from tests.attacks.counting import Integers, Operations, Yield
+from tests.attacks.counting import Operations, Yield
 from tests.attacks.degenerate import middle_sums, zero_both
 from tests.attacks.draws import Draw, Mined, mine, mine_lanes, prepare, prepare_next, valid_tickets
+from tests.attacks.reduction import Words
 from tests.attacks.selection import lane_sums
 from tests.attacks.settings import REPLAYED, SIGMA, SMALL, Setting
 
@@ -113,7 +114,7 @@ def equal_block_rows(setting: Setting) -> Yield:
     draw = prepare(account, SIGMA, setting.profile, *setting.zeros(), noise=broken.EQUAL_BLOCK_ROWS)
     tile = setting.profile.tile
 
-    def partial_sums(segment: int) -> Iterator[Integers]:
+    def partial_sums(segment: int) -> Iterator[Words]:
         one = replace(draw, mu=replace(draw.mu, m=tile))
         yield from middle_sums(account, one, segment)
 

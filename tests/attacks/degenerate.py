@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from compute.spec.arrays import Int8Array
 from tests.attacks.counting import Integers, Operations, Yield
 from tests.attacks.draws import CHAINS, Draw, NoiseRule, mine, prepare, prepare_next, valid_tickets
-from tests.attacks.reduction import thin_factors
+from tests.attacks.reduction import Words, thin_factors
 from tests.attacks.settings import SIGMA, Setting, direct
-
-Words = npt.NDArray[np.uint32]
 
 
 def cheaper(first: Yield, second: Yield) -> Yield:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from compute.spec.arrays import Uint32Array
@@ -17,7 +19,7 @@ from tests.attacks.draws import (
     prepare_next,
     valid_tickets,
 )
-from tests.attacks.reduction import inner_dimension
+from tests.attacks.reduction import Words, inner_dimension
 from tests.attacks.settings import SIGMA, Setting, direct, direct_sums
 
 
@@ -39,7 +41,7 @@ def best_segment(setting: Setting, candidates: int = 8) -> Yield:
     # The leaf that holds the candidate is not mined: its entries are not zero.
     block_rows = range(setting.m // setting.profile.tile - 1)
 
-    def partial_sums(wanted: int):  # type: ignore[no-untyped-def]
+    def partial_sums(wanted: int) -> Iterator[Words]:
         for partial in middle_sums(account, draw, wanted):
             yield partial[: block_rows.stop * setting.profile.tile]
 
@@ -103,7 +105,7 @@ def some_block_rows(setting: Setting) -> Yield:
     return Yield(account, valid_tickets(mined))
 
 
-def row_sums(account: Operations, draw: Draw, segment: int, block_rows: range):  # type: ignore[no-untyped-def]
+def row_sums(account: Operations, draw: Draw, segment: int, block_rows: range) -> Iterator[Integers]:
     """Partial sums of some block rows."""
     profile = draw.profile
     rows = slice(block_rows.start * profile.tile, block_rows.stop * profile.tile)
@@ -144,7 +146,7 @@ def virtual_rows(setting: Setting, nonces: int = 8) -> Yield:
     return Yield(account, tickets)
 
 
-def first_row_sums(account: Operations, draw: Draw, segment: int):  # type: ignore[no-untyped-def]
+def first_row_sums(account: Operations, draw: Draw, segment: int) -> Iterator[Integers]:
     """Partial sums of the first block row, B' being there already."""
     profile = draw.profile
     partial = np.zeros((profile.tile, draw.mu.n), np.int64)
@@ -167,7 +169,7 @@ def parities(setting: Setting) -> Yield:
     draw = prepare(account, SIGMA, setting.profile, a, b_t)
     profile = setting.profile
 
-    def partial_sums(segment: int):  # type: ignore[no-untyped-def]
+    def partial_sums(segment: int) -> Iterator[Integers]:
         foretold = lane_sums(account, draw, segment)
         for partial, sums in zip(direct_sums(account, draw, segment), foretold, strict=True):
             lanes = lanes_of(Operations(), partial, profile.tile)

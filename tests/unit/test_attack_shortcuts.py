@@ -11,10 +11,11 @@ from compute.spec.profiles import CPU, DEV, GPU, PROFILES, Profile
 from tests.attacks.arithmetic import table_words_per_mac
 from tests.attacks.catalogue import ARITHMETIC, CHOICES_OF_INPUT, REPLAYS, Attack
 from tests.attacks.counterfactuals import COUNTERFACTUALS, Counterfactual
-from tests.attacks.counting import GENEROUS_WORD_COST, TENSOR_WORD_COST, VECTOR_WORD_COST
-from tests.attacks.draws import Forged
+from tests.attacks.counting import GENEROUS_WORD_COST, TENSOR_WORD_COST, VECTOR_WORD_COST, Operations
+from tests.attacks.draws import Forged, lanes_of, prepare
 from tests.attacks.reduction import inner_dimension
-from tests.attacks.settings import Setting, honest
+from tests.attacks.selection import lane_sums
+from tests.attacks.settings import SIGMA, SMALL, Setting, direct_sums, honest
 
 FLOOR = 0.9
 """Zero matrices save their part of the commitment; anything below would be a shortcut."""
@@ -98,3 +99,17 @@ def test_tables_of_sums_cost_more_than_multiplying(profile: Profile, rows: int, 
     word_cost = TENSOR_WORD_COST if profile is GPU else VECTOR_WORD_COST
     assert word_cost * table_words_per_mac(profile.noise_rank, rows, planes) >= 2
     assert table_words_per_mac(profile.noise_rank, rows, planes) < 1.2
+
+
+def test_only_the_lowest_bit_of_a_lane_can_be_foretold() -> None:
+    """Sums of lanes agree with their XORs in bit 0 and say nothing about bit 1."""
+    account = Operations()
+    draw = prepare(account, SIGMA, SMALL.profile, *SMALL.random())
+    agreeing = [0, 0]
+    for partial, sums in zip(direct_sums(account, draw, 0), lane_sums(account, draw, 0), strict=True):
+        differing = lanes_of(account, partial, SMALL.profile.tile) ^ sums
+        for bit in (0, 1):
+            agreeing[bit] += int((differing >> np.uint32(bit) & np.uint32(1) == 0).sum())
+    lanes = SMALL.profile.slices * SMALL.m * SMALL.n // SMALL.profile.tile
+    assert agreeing[0] == lanes
+    assert agreeing[1] == pytest.approx(lanes / 2, rel=0.02)
