@@ -20,6 +20,9 @@ from compute.spec.profiles import LANES
 from compute.spec.tiles import ROTATION_BITS
 
 TILE_ROWS = 4
+_LINE_BYTES = 64
+_FOR_WRITING = (1, 3, 1)
+"""Arguments of llvm.prefetch: to be written, into the first-level cache, data."""
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 
 
@@ -70,6 +73,13 @@ def _store(builder: Any, value: Any, address: Any, align: int = 4) -> None:
     builder.store(value, builder.inttoptr(address, value.type.as_pointer()), align=align)
 
 
+def _broadcast(builder: Any, value: Any, lanes: int) -> Any:
+    """A vector with `value` in every lane."""
+    undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
+    return builder.shuffle_vector(first, undefined, _vector(_I32, [0] * lanes))
+
+
 def _rotate_left(builder: Any, value: Any, bits: int) -> Any:
     """Each u32 lane rotated."""
     lanes = value.type.count
@@ -116,7 +126,8 @@ class _Tile:
                 for register in range(instruction.registers)
             ]
             for row, row_offset in enumerate(self._row_offsets):
-                entries = self._broadcast(_load(builder, builder.add(a, row_offset), _I32))
+                word = _load(builder, builder.add(a, row_offset), _I32)
+                entries = _broadcast(builder, word, instruction.lanes)
                 for register, column in enumerate(columns):
                     place = self.sums[row, register]
                     builder.store(self._multiply_add(builder.load(place), entries, column), place)
@@ -134,21 +145,26 @@ class _Tile:
             place = self.sums[row, register]
             builder.store(builder.add(builder.load(place), starts[register]), place)
 
-    def write(self, c: Any, c_stride: Any, accumulate: bool) -> None:
-        """C = sums, or C += sums, wrapping."""
+    def write(self, c: Any, accumulate: bool) -> None:
+        """int32[4, columns] C = sums, or C += sums, wrapping."""
         builder = self.builder
         for row, register in self.places:
-            start = builder.add(c, builder.mul(c_stride, _constant(row)))
-            address = builder.add(start, _constant(self.offset(register)))
+            register_number = row * self.instruction.registers + register
+            address = builder.add(c, _constant(self.offset(register_number)))
             value = builder.load(self.sums[row, register])
             if accumulate:
                 value = builder.add(value, _load(builder, address, self.vector))
             _store(builder, value, address)
 
-    def _broadcast(self, word: Any) -> Any:
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        first = self.builder.insert_element(undefined, word, ir.Constant(_I32, 0))
-        return self.builder.shuffle_vector(first, undefined, _vector(_I32, [0] * self.vector.count))
+    def prefetch(self, c: Any) -> None:
+        """Have int32[4, columns] C, or whatever lies there, in the cache when the sums are done."""
+        pointer = _I8.as_pointer()
+        declared = ir.FunctionType(ir.VoidType(), [pointer, _I32, _I32, _I32])
+        fetch = cgutils.get_or_insert_function(self.builder.module, declared, "llvm.prefetch.p0")
+        hints = [ir.Constant(_I32, hint) for hint in _FOR_WRITING]
+        for line in range(0, self.offset(len(self.places)), _LINE_BYTES):
+            address = self.builder.add(c, _constant(line))
+            self.builder.call(fetch, [self.builder.inttoptr(address, pointer), *hints])
 
     def _multiply_add(self, total: Any, entries: Any, column: Any) -> Any:
         builder = self.builder
@@ -157,6 +173,15 @@ class _Tile:
         words = ir.VectorType(_I16, 2 * self.vector.count)
         pair = [builder.bitcast(entries, words), builder.bitcast(column, words)]
         return builder.add(total, builder.call(self._multiply, pair))
+
+
+def _largest_shift(instruction: _Instruction) -> int:
+    """log2 of the groups of 16 columns of a tile."""
+    return (instruction.lanes * instruction.registers // LANES).bit_length() - 1
+
+
+def _xor_into(builder: Any, address: Any, value: Any) -> None:
+    _store(builder, builder.xor(_load(builder, address, value.type), value), address)
 
 
 @intrinsic(prefer_literal=True)
@@ -168,7 +193,7 @@ def fold_tile(
     b: Any,
     start: Any,
     c: Any,
-    c_stride: Any,
+    adds: Any,
     transcript: Any,
     group_shift: Any,
     steps: Any,
@@ -176,16 +201,18 @@ def fold_tile(
 ) -> Any:
     """One segment of a tile: P from zero, `slices` times `steps` steps, a fold after each slice [POW-TILE-2].
 
-    `start`: int32[slices, columns], the corrections of the bias. `c`: where P is added, 0 for nowhere. `transcript`:
+    `start`: int32[slices, columns], the corrections of the bias. `c`: int32[4, columns] where P is added if `adds`, and
+    stored otherwise; 0 for nowhere. `transcript`:
     uint32[columns / 16 >> group_shift, 16]; the folds of 2^group_shift neighbouring groups of 16 columns are XORed in,
     which equals folding them together, because rotation and XOR commute.
     """
     chosen = Kind(kind.literal_value)
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _, a, a_stride, b, start, c, c_stride, transcript, group_shift, steps, slices = arguments
+        _, a, a_stride, b, start, c, adds, transcript, group_shift, steps, slices = arguments
         tile = _Tile(builder, chosen, a, a_stride, b)
         lanes, registers = tile.instruction.lanes, tile.instruction.registers
+        tile.prefetch(c)
         folds = [cgutils.alloca_once_value(builder, _vector(_I32, [0] * lanes)) for _ in range(registers)]
         corrections = cgutils.alloca_once_value(builder, start)
         with cgutils.for_range(builder, slices):
@@ -199,33 +226,113 @@ def fold_tile(
                 for row in range(TILE_ROWS):
                     mixed = builder.xor(mixed, builder.load(tile.sums[row, register]))
                 builder.store(mixed, fold)
-        for register, fold in enumerate(folds):
-            group, lane = divmod(register * lanes, LANES)
-            words = builder.shl(builder.lshr(_constant(group), group_shift), _constant(6))
-            address = builder.add(transcript, builder.add(words, _constant(4 * lane)))
-            _store(builder, builder.xor(_load(builder, address, tile.vector), builder.load(fold)), address)
-        with builder.if_then(builder.icmp_unsigned("!=", c, _constant(0))):
-            tile.write(c, c_stride, accumulate=True)
+        is_joined = builder.icmp_unsigned("==", group_shift, _constant(_largest_shift(tile.instruction)))
+        with builder.if_else(is_joined) as (then, otherwise):
+            with then:
+                # The one case that needs no more than one transcript: no waiting for a store to be read again.
+                for part in range(LANES // lanes):
+                    joined = builder.load(folds[part])
+                    for fold in folds[part + LANES // lanes :: LANES // lanes]:
+                        joined = builder.xor(joined, builder.load(fold))
+                    _xor_into(builder, builder.add(transcript, _constant(tile.offset(part))), joined)
+            with otherwise:
+                for register, fold in enumerate(folds):
+                    group, lane = divmod(register * lanes, LANES)
+                    words = builder.shl(builder.lshr(_constant(group), group_shift), _constant(6))
+                    address = builder.add(transcript, builder.add(words, _constant(4 * lane)))
+                    _xor_into(builder, address, builder.load(fold))
+        is_wanted = builder.icmp_unsigned("!=", c, _constant(0))
+        with builder.if_then(builder.and_(is_wanted, builder.icmp_unsigned("!=", adds, _constant(0)))):
+            tile.write(c, accumulate=True)
+        with builder.if_then(builder.and_(is_wanted, builder.icmp_unsigned("==", adds, _constant(0)))):
+            tile.write(c, accumulate=False)
         return context.get_dummy_value()
 
     return types.void(kind, *[types.intp] * 10), generate
 
 
 @intrinsic(prefer_literal=True)
-def store_tile(
-    _context: Any, kind: Any, a: Any, a_stride: Any, b: Any, c: Any, c_stride: Any, steps: Any
-) -> Any:
-    """C = A B for one tile of int16 operands, without a fold."""
+def store_tile(_context: Any, kind: Any, a: Any, a_stride: Any, b: Any, c: Any, steps: Any) -> Any:
+    """int32[4, columns] C = A B for one tile of int16 operands, without a fold."""
     chosen = Kind(kind.literal_value)
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _, a, a_stride, b, c, c_stride, steps = arguments
+        _, a, a_stride, b, c, steps = arguments
         tile = _Tile(builder, chosen, a, a_stride, b)
         tile.add_steps(steps)
-        tile.write(c, c_stride, accumulate=False)
+        tile.write(c, accumulate=False)
         return context.get_dummy_value()
 
-    return types.void(kind, *[types.intp] * 6), generate
+    return types.void(kind, *[types.intp] * 5), generate
+
+
+@intrinsic
+def sum_columns(_context: Any, b: Any, factor: Any, out: Any, steps: Any) -> Any:
+    """int32[64] out = factor times the sum of each column of packed s8 B over `steps` steps (AVX512-VNNI)."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        b, factor, out, steps = arguments
+        instruction = _INSTRUCTIONS[Kind.BYTES_512]
+        vector = ir.VectorType(_I32, instruction.lanes)
+        declared = ir.FunctionType(vector, [vector] * 3)
+        add = cgutils.get_or_insert_function(builder.module, declared, instruction.name)
+        ones = _vector(_I32, [0x01010101] * instruction.lanes)
+        zero = _vector(_I32, [0] * instruction.lanes)
+        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(instruction.registers)]
+        offsets = [_constant(4 * instruction.lanes * register) for register in range(len(sums))]
+        row_bytes = _constant(4 * instruction.lanes * len(sums))
+        with cgutils.for_range(builder, steps) as loop:
+            row = builder.add(b, builder.mul(loop.index, row_bytes))
+            for place, offset in zip(sums, offsets, strict=True):
+                column = _load(builder, builder.add(row, offset), vector)
+                builder.store(builder.call(add, [builder.load(place), ones, column]), place)
+        scale = _broadcast(builder, builder.trunc(factor, _I32), instruction.lanes)
+        for place, offset in zip(sums, offsets, strict=True):
+            _store(builder, builder.mul(builder.load(place), scale), builder.add(out, offset))
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 4), generate
+
+
+@intrinsic
+def transpose_words(_context: Any, source: Any, source_stride: Any, target: Any, target_stride: Any) -> Any:
+    """uint32[16, 16] target = source transposed, in four rounds of shuffles of two vectors."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        source, source_stride, target, target_stride = arguments
+        size = LANES
+        vector = ir.VectorType(_I32, size)
+        rows = [
+            _load(builder, builder.add(source, builder.mul(source_stride, _constant(row))), vector)
+            for row in range(size)
+        ]
+        # Swapping the off-diagonal quarters at distance 8, 4, 2, 1 transposes: element (row, column) moves bit by bit.
+        for distance in (8, 4, 2, 1):
+            low = [lane if lane & distance == 0 else lane - distance + size for lane in range(size)]
+            high = [lane + distance if lane & distance == 0 else lane + size for lane in range(size)]
+            for row in range(size):
+                if row & distance == 0:
+                    pair = rows[row], rows[row + distance]
+                    rows[row] = builder.shuffle_vector(*pair, _vector(_I32, low))
+                    rows[row + distance] = builder.shuffle_vector(*pair, _vector(_I32, high))
+        for number, row in enumerate(rows):
+            _store(builder, row, builder.add(target, builder.mul(target_stride, _constant(number))))
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 4), generate
+
+
+@intrinsic
+def copy_bytes(_context: Any, target: Any, source: Any, count: Any) -> Any:
+    """`count` bytes from source to target, which do not overlap."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        target, source, count = arguments
+        pointers = [builder.inttoptr(address, _I8.as_pointer()) for address in (target, source)]
+        cgutils.raw_memcpy(builder, *pointers, count, 1)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 3), generate
 
 
 CHUNK = 64
@@ -255,9 +362,7 @@ def noise_chunk(
         octets = ir.VectorType(_I8, CHUNK)
         plus, minus = _differences(builder, table, first, second, kept)
         noised = builder.sub(builder.add(_load(builder, plain, octets, 1), plus), minus)
-        undefined = ir.Constant(octets, ir.Undefined)
-        lone = builder.insert_element(undefined, builder.trunc(flip, _I8), ir.Constant(_I32, 0))
-        mask = builder.shuffle_vector(lone, undefined, _vector(_I32, [0] * CHUNK))
+        mask = _broadcast(builder, builder.trunc(flip, _I8), CHUNK)
         _store(builder, builder.xor(noised, mask), out, 1)
         return context.get_dummy_value()
 
@@ -309,15 +414,12 @@ def hash_blocks(_context: Any, words: Any, key: Any, highest: Any) -> Any:
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         words, key, highest = arguments
         vector = ir.VectorType(_I32, TICKETS_AT_ONCE)
-        undefined = ir.Constant(vector, ir.Undefined)
 
         def at(base: Any, place: int, size: int) -> Any:
             return builder.add(base, _constant(size * place))
 
         def key_word(place: int) -> Any:
-            word = _load(builder, at(key, place, 4), _I32)
-            first = builder.insert_element(undefined, word, ir.Constant(_I32, 0))
-            return builder.shuffle_vector(first, undefined, _vector(_I32, [0] * TICKETS_AT_ONCE))
+            return _broadcast(builder, _load(builder, at(key, place, 4), _I32), TICKETS_AT_ONCE)
 
         def mix(state: list[Any], a: int, b: int, c: int, d: int, x: Any, y: Any) -> None:
             for message, bits_d, bits_b in ((x, 16, 20), (y, 24, 25)):

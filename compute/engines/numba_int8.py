@@ -32,7 +32,7 @@ from compute.engines.base import (
     unobserved,
 )
 from compute.engines.numba_load import Variant, best_variant, host_features, load_kernels, numba_version
-from compute.engines.numba_noise import REACH, Factors, correction_operands, factors_of
+from compute.engines.numba_noise import REACH, Factors, Int16Array, correction_operands, factors_of
 from compute.spec.arrays import Int8Array, Int32Array, Uint32Array
 from compute.spec.claim import Mu, kappa_of
 from compute.spec.commit import Side, commit, seed_a_of, seed_b_of
@@ -43,10 +43,12 @@ from compute.spec.ticket import Cube, ticket_of
 if TYPE_CHECKING:
     from compute.engines.numba_kernels import Kernels
 
-_BLOCK_ROWS = 128
+_BLOCK_ROWS = 256
 """Rows of A noised at a time, at least one tile: they stay in the second-level cache."""
 _BATCH_MACS = 2 << 30
 """Multiply-accumulates between two calls of `progress`: 10 to 20 ms."""
+_BATCH_COLUMNS = 512
+"""Columns between two calls at most: their sums, 512 KiB, stay in the second-level cache."""
 _BATCH_ENTRIES = 8 << 20
 """Entries noised or summed between two calls: some 5 ms."""
 _PLAIN_DEPTH = 1024
@@ -60,6 +62,13 @@ _IDLE_SHAPES = {
     "gpu": (256, 4096, 4096),
 }
 """10 to 60 ms on one core; B is prepared once per template and therefore the larger one."""
+_FIXED_BYTES = 1 << 20
+_TREE_BYTES_PER_LEAF = 200
+"""A digest as an object with its share of the levels above."""
+_INDEX_BYTES = 64
+"""Per column of depth: permutations as machine words, while both their forms are made."""
+_CORRECTION_BYTES = 40
+"""Per entry of a left factor: thin products, their digits, and the operands as int16, packed and not."""
 _INSTALL = "Install numba: `make setup`, or pip install 'tilework[fast]'."
 
 
@@ -139,11 +148,10 @@ class NumbaEngine(Engine):
             correction = _correction(loops, prepared, padded, factors, progress)
             progress(Stage.DENOISE)
         product, winners = _multiply(loops, order, padded, factors, correction, seed_a)
-        exact = None if product is None else np.ascontiguousarray(product[: len(order.a), : prepared.columns])
         return Attempt(
             prepared=prepared,
             commitment_a=commitment,
-            product=exact,
+            product=product,
             winners=winners,
             tickets=mu.m * mu.n * mu.k // profile.cube_macs,
             macs=mu.m * mu.n * mu.k,
@@ -155,22 +163,23 @@ class NumbaEngine(Engine):
         (m, k), n = a.shape, b_t.shape[0]
         segment = gcd(k, _PLAIN_DEPTH)
         packed, starts = _pack(kernels, variant, n, k, segment, lambda rows, out: _assign(out, b_t[rows]))
-        product = _aligned((m, packed.shape[0] * variant.columns), np.int32)
-        product.fill(0)
-        block = _rows_of_a(variant, min(m, _BLOCK_ROWS), k)
-        transcripts = np.zeros((k // segment, 1, product.shape[1] // LANES, LANES), np.uint32)
+        panels, block_rows = len(packed), min(m, _BLOCK_ROWS)
+        product = np.empty((m, n), np.int32)
+        block = _rows_of_a(variant, block_rows, k)
+        sums = _aligned((panels, block_rows, variant.columns), np.int32)
+        transcripts = np.zeros((k // segment, panels * variant.columns // LANES, LANES), np.uint32)
         for first in range(0, m, _BLOCK_ROWS):
             rows = a[first : first + _BLOCK_ROWS]
             _assign(block[: len(rows), :k], rows)
             if variant.bias:
                 block[: len(rows), :k] ^= np.int8(-variant.bias)
-            panels = len(packed)
             kernels.multiply(
                 block.ctypes.data, block.strides[0], len(rows), packed.ctypes.data, starts.ctypes.data,
-                panels, 0, panels, k // segment, 1, _steps(variant, segment),
-                product[first:].ctypes.data, product.strides[0], transcripts.ctypes.data, len(rows), 0,
+                0, panels, panels, k // segment, 1, _steps(variant, segment),
+                transcripts.ctypes.data, len(rows), 0, sums.ctypes.data, 0,
+                product[first:].ctypes.data, product.strides[0], len(rows), n,
             )  # fmt: skip
-        return np.ascontiguousarray(product[:, :n])
+        return product
 
     def memory_needed(self, profile: Profile, mu: Mu, output: Output) -> int:
         variant = self._variant()
@@ -179,13 +188,14 @@ class NumbaEngine(Engine):
         operands = 3 * (mu.m + mu.n) * mu.k  # given, padded and in leaf order
         packed = columns * mu.k * width + 4 * columns * mu.k // rank
         block = (block_rows + variant.columns) * (mu.k + _CACHE_LINE) * width
-        leaves = (mu.m + mu.n) * mu.k // profile.block_bytes * 300
-        tickets = block_rows * columns * mu.k // profile.segment // profile.tile * (4 + 8 * profile.tile)
-        factors = (mu.m + mu.n) * rank * 6 + mu.k * rank * 10
-        needed = operands + packed + block + leaves + tickets + factors
+        leaves = (mu.m + mu.n) * mu.k // profile.block_bytes * _TREE_BYTES_PER_LEAF
+        tickets = block_rows * columns * mu.k // profile.cube_macs * (4 * profile.tile + 8)
+        factors = (mu.m + mu.n) * rank * 2 + mu.k * rank * 2
+        indices = mu.k * _INDEX_BYTES
+        needed = operands + packed + block + leaves + tickets + factors + indices + _FIXED_BYTES
         if output is Output.PRODUCT:
-            needed += 4 * mu.m * (columns + (mu.n if columns != mu.n else 0))
-            needed += (mu.m + 2 * columns) * rank * 40
+            sums = 4 * block_rows * max(_BATCH_COLUMNS, variant.columns)
+            needed += 4 * mu.m * mu.n + sums + (mu.m + columns) * rank * _CORRECTION_BYTES
         return needed
 
     def idle_shape(self, profile: Profile) -> tuple[int, int, int]:
@@ -266,12 +276,35 @@ class _Loops:
             progress(Stage.DENOISE)
         return sums
 
+    def pack_words(self, rows: Int16Array) -> Uint32Array:
+        """uint32[panels, depth / 2, columns] of int16[rows, depth]; zeros beyond them."""
+        columns, (count, depth) = self.variant.columns, rows.shape
+        padded = np.zeros((round_up(count, columns), depth), np.int16)
+        padded[:count] = rows
+        panels = padded.view(np.uint32).reshape(-1, columns, depth // 2)
+        packed: Uint32Array = _aligned((len(panels), depth // 2, columns), np.uint32)
+        for panel, target in zip(panels, packed, strict=True):
+            self.kernels.pack(panel, target)
+        return packed
+
+    def thin_product(self, left: Int8Array, square: Int32Array) -> Int32Array:
+        """int32[rows, r]: int8[rows, r] times int32[r, r], whose entries are sums of two terms per slice: int16."""
+        rows, rank = left.shape
+        packed = self.pack_words(square.T.astype(np.int16))
+        words = left.astype(np.int16)
+        sums = _aligned((len(packed), rows, self.variant.columns), np.int32)
+        self.kernels.correct(
+            words.ctypes.data, words.strides[0], rows, packed.ctypes.data, len(packed), packed.shape[1],
+            sums.ctypes.data,
+        )  # fmt: skip
+        return sums.transpose(1, 0, 2).reshape(rows, -1)[:, :rank]
+
 
 @dataclass(frozen=True, slots=True)
 class _Correction:
     """Operands of the correction that a product starts from, int16."""
 
-    outer: npt.NDArray[np.int16]
+    outer: Int16Array
     """int16[m, depth]."""
     packed: Uint32Array
     """uint32[panels, depth / 2, columns]."""
@@ -280,20 +313,13 @@ class _Correction:
 def _correction(
     loops: _Loops, prepared: NumbaPreparedB, padded: Int8Array, factors: Factors, progress: Progress
 ) -> _Correction:
-    mu, of_b = prepared.mu, prepared.factors
+    of_b = prepared.factors
     a_sums = loops.chain_sums(padded, of_b, progress)
-    # E_R B' = E_R B + (E_R F_L) F_R; the last two are small, and exact in float32: below 32 * 4k <= 2^23.
+    # E_R B' = E_R B + (E_R F_L) F_R, and the rows of F_L transposed are a matrix like any other.
     b_sums = loops.chain_sums(prepared.plain, factors, progress)
-    b_sums += (of_b.left.astype(np.float32) @ (of_b.right @ factors.right.T)).astype(np.int32)
+    b_sums += loops.thin_product(of_b.left, loops.chain_sums(of_b.right, factors, progress))
     outer, inner = correction_operands(a_sums, factors.left, of_b.left, b_sums)
-    columns = loops.variant.columns
-    rows = np.zeros((round_up(mu.n, columns), inner.shape[1]), np.int16)
-    rows[: mu.n] = inner
-    words = rows.view(np.uint32).reshape(-1, columns, inner.shape[1] // 2)
-    packed = _aligned((len(words), words.shape[2], columns), np.uint32)
-    for panel, target in zip(words, packed, strict=True):
-        loops.kernels.pack(panel, words.shape[2], target)
-    return _Correction(outer=outer, packed=packed)
+    return _Correction(outer=outer, packed=loops.pack_words(inner))
 
 
 def _multiply(
@@ -304,41 +330,44 @@ def _multiply(
     correction: _Correction | None,
     seed_a: Hash32,
 ) -> tuple[Int32Array | None, tuple[Winner, ...]]:
-    """int32[m, panels * columns] A B if a correction is given, and the winners, block of rows by block of rows."""
+    """int32[rows, columns] A B if a correction is given, and the winners, block of rows by block of rows."""
     prepared, progress = order.prepared, order.progress
     assert isinstance(prepared, NumbaPreparedB)
     kernels, variant, profile, mu = loops.kernels, loops.variant, loops.profile, prepared.mu
     tile, rank, panels, columns = profile.tile, profile.noise_rank, len(prepared.packed), variant.columns
     segments = mu.k // profile.segment
-    product = None if correction is None else _aligned((mu.m, panels * columns), np.int32)
     block_rows = min(mu.m, _block_rows(profile))
+    batch = max(1, min(_BATCH_COLUMNS // columns, _BATCH_MACS // (block_rows * columns * mu.k)))
+    product = None if correction is None else np.empty((len(order.a), prepared.columns), np.int32)
+    sums = None if correction is None else _aligned((batch, block_rows, columns), np.int32)
     block = _rows_of_a(variant, block_rows, mu.k)
     groups = panels * (columns // LANES >> loops.group_shift)
     words = _aligned((segments * (block_rows // tile) * groups * LANES,), np.uint32)
-    batch = max(1, _BATCH_MACS // (block_rows * columns * mu.k))
     winners: list[Winner] = []
     for first in range(0, mu.m, block_rows):
         rows = slice(first, min(first + block_rows, mu.m))
         count = rows.stop - first
         loops.add_noise(rows, padded, factors, block, -variant.bias)
         progress(Stage.NOISE)
-        if product is not None and correction is not None:
-            outer = correction.outer[rows]
-            kernels.correct(
-                outer.ctypes.data, outer.strides[0], count, correction.packed.ctypes.data, panels,
-                correction.packed.shape[1], product[rows].ctypes.data, product.strides[0],
-            )  # fmt: skip
-            progress(Stage.DENOISE)
         transcripts = words[: segments * (count // tile) * groups * LANES]
         transcripts.fill(0)
         for first_panel in range(0, panels, batch):
+            last_panel = min(first_panel + batch, panels)
+            output = (0, 0, 0, 0, 0, 0)
+            if product is not None and sums is not None and correction is not None:
+                outer, inner = correction.outer[rows], correction.packed[first_panel:last_panel]
+                kernels.correct(
+                    outer.ctypes.data, outer.strides[0], count, inner.ctypes.data, len(inner), inner.shape[1],
+                    sums.ctypes.data,
+                )  # fmt: skip
+                progress(Stage.DENOISE)
+                target = product[rows]
+                output = (sums.ctypes.data, 1, target.ctypes.data, target.strides[0], *target.shape)
             kernels.multiply(
                 block.ctypes.data, block.strides[0], count,
-                prepared.packed.ctypes.data, prepared.starts.ctypes.data, panels,
-                first_panel, min(first_panel + batch, panels),
+                prepared.packed.ctypes.data, prepared.starts.ctypes.data, first_panel, last_panel, panels,
                 segments, profile.slices, _steps(variant, rank),
-                0 if product is None else product[rows].ctypes.data, 0 if product is None else product.strides[0],
-                transcripts.ctypes.data, tile, loops.group_shift,
+                transcripts.ctypes.data, tile, loops.group_shift, *output,
             )  # fmt: skip
             progress(Stage.PRODUCT)
         found = transcripts.reshape(segments, count // tile, groups, LANES)
@@ -392,9 +421,9 @@ def _pack(
         count = min(columns, n - first)
         fill(slice(first, first + count), rows[:count])
         rows[count:] = 0
-        kernels.pack(rows.view(np.uint32), steps, packed[panel])
-        if variant.bias:
-            kernels.sum_slices(rows, rank, -variant.bias, starts[panel])
+        kernels.pack(rows.view(np.uint32), packed[panel])
+        if kernels.sum_slices is not None:
+            kernels.sum_slices(packed[panel], _steps(variant, rank), -variant.bias, starts[panel])
     return packed, starts
 
 

@@ -18,17 +18,18 @@ from compute.engines.numba_instructions import (
     TICKETS_AT_ONCE,
     TILE_ROWS,
     Kind,
+    copy_bytes,
     fold_tile,
     hash_blocks,
     noise_chunk,
     store_tile,
     sum_chunk,
+    sum_columns,
+    transpose_words,
 )
 from compute.spec.profiles import LANES
 
 _WORD_BYTES = 4
-_PACKED_TOGETHER = 16
-"""Steps of a row that share a cache line."""
 _FLUSH_CHUNKS = 256
 """Differences of plain entries, at most 126 each, that an int16 holds."""
 
@@ -44,7 +45,7 @@ class Kernels:
     chain_by_permutation: Callable[..., None] | None
     chain_by_index: Callable[..., None]
     pack: Callable[..., None]
-    sum_slices: Callable[..., None]
+    sum_slices: Callable[..., None] | None
     sift: Callable[..., int]
 
 
@@ -61,7 +62,7 @@ def build(
         chain_by_permutation=_chain_by_permutation(options) if can_permute else None,
         chain_by_index=_chain_by_index(options),
         pack=_pack(options),
-        sum_slices=_sum_slices(options),
+        sum_slices=None if is_wide else _sum_slices(options),
         sift=_sift(options),
     )
 
@@ -80,23 +81,27 @@ _INDICES = (_read(types.uint8, 1), _read(types.uint8, 1), _read(types.int8, 1))
 
 
 def _multiply(kind: int, columns: int, options: dict[str, bool]) -> Any:
-    @njit(types.void(*[types.intp] * 16), **options)
+    @njit(types.void(*[types.intp] * 20), **options)
     def multiply(
-        a, a_stride, rows, b, starts, panels, first_panel, last_panel, segments, slices, steps,
-        c, c_stride, transcripts, tile, group_shift,
+        a, a_stride, rows, b, starts, first_panel, last_panel, panels, segments, slices, steps,
+        transcripts, tile, group_shift, sums, is_corrected, product, product_stride, product_rows, product_columns,
     ):  # fmt: skip
-        """Fold and add up the panels from first to last of the `panels` of `columns`, all rows and segments.
+        """Panels first to last of B, all rows and all segments.
 
-        `rows` of A at `a`, a multiple of `tile`; B packed [panel, step, column]; `starts` int32[panel, slice, column];
-        `c` 0 for no product; transcripts uint32[segment, row of tiles, group of columns, 16], XORed into.
+        `rows` of A at `a`, a multiple of `tile`; B packed uint32[panel, step, column]; `starts` int32[panel, slice,
+        column]; transcripts uint32[segment, row of tiles, group of columns, 16], XORed into. `sums` is 0 if nobody
+        wants the product, else int32[last - first, rows, columns], holding the correction if `is_corrected`; from
+        there the product's rows and columns that exist are copied to int32 `product`.
         """
         row_bytes = _WORD_BYTES * columns
         segment_steps = slices * steps
         panel_groups = columns // LANES >> group_shift
         row_groups = panel_groups * panels
         for panel in range(first_panel, last_panel):
+            panel_sums = sums + (panel - first_panel) * rows * row_bytes if sums else 0
             for segment in range(segments):
                 place = panel * segments + segment
+                adds = is_corrected or segment > 0
                 for row in range(0, rows, TILE_ROWS):
                     group = (segment * (rows // tile) + row // tile) * row_groups + panel * panel_groups
                     fold_tile(
@@ -105,28 +110,32 @@ def _multiply(kind: int, columns: int, options: dict[str, bool]) -> Any:
                         a_stride,
                         b + place * segment_steps * row_bytes,
                         starts + place * slices * row_bytes,
-                        c + row * c_stride + panel * row_bytes if c else 0,
-                        c_stride,
+                        panel_sums + row * row_bytes if sums else 0,
+                        adds,
                         transcripts + group * LANES * _WORD_BYTES,
                         group_shift,
                         steps,
                         slices,
                     )
+            # A panel may lie wholly in the padding.
+            size = min(row_bytes, _WORD_BYTES * product_columns - panel * row_bytes)
+            if sums and size > 0:
+                for row in range(product_rows):
+                    target = product + row * product_stride + panel * row_bytes
+                    copy_bytes(target, panel_sums + row * row_bytes, size)
 
     return multiply
 
 
 def _correct(kind: int, columns: int, options: dict[str, bool]) -> Any:
-    @njit(types.void(*[types.intp] * 8), **options)
-    def correct(a, a_stride, rows, b, panels, steps, c, c_stride):
-        """C = A B for rows of int16 A and packed int16 B of depth 2 * `steps`."""
+    @njit(types.void(*[types.intp] * 7), **options)
+    def correct(a, a_stride, rows, b, panels, steps, sums):
+        """int32[panels, rows, columns] `sums` = A B for int16 A and packed int16 B of depth 2 * `steps`."""
         row_bytes = _WORD_BYTES * columns
         for panel in range(panels):
             for row in range(0, rows, TILE_ROWS):
-                start = c + row * c_stride + panel * row_bytes
-                store_tile(
-                    kind, a + row * a_stride, a_stride, b + panel * steps * row_bytes, start, c_stride, steps
-                )
+                target = sums + (panel * rows + row) * row_bytes
+                store_tile(kind, a + row * a_stride, a_stride, b + panel * steps * row_bytes, target, steps)
 
     return correct
 
@@ -216,27 +225,29 @@ def _chain_by_index(options: dict[str, bool]) -> Any:
 
 
 def _pack(options: dict[str, bool]) -> Any:
-    @njit(types.void(_read(types.uint32, 2), types.intp, _written(types.uint32, 2)), **options)
-    def pack(rows, steps, out):
-        """uint32[steps, columns] `out` from the first steps of every row: one panel of B."""
-        for first in range(0, steps, _PACKED_TOGETHER):
-            for column in range(rows.shape[0]):
-                for step in range(first, min(first + _PACKED_TOGETHER, steps)):
-                    out[step, column] = rows[column, step]
+    @njit(types.void(_read(types.uint32, 2), _written(types.uint32, 2)), **options)
+    def pack(rows, out):
+        """uint32[steps, columns] `out` from the first steps of every row: one panel of B; columns a multiple of 16."""
+        steps, columns = out.shape
+        whole = steps - steps % LANES
+        for step in range(0, whole, LANES):
+            for column in range(0, columns, LANES):
+                source = rows[column].ctypes.data + _WORD_BYTES * step
+                target = out[step].ctypes.data + _WORD_BYTES * column
+                transpose_words(source, _WORD_BYTES * rows.shape[1], target, _WORD_BYTES * columns)
+        for step in range(whole, steps):
+            for column in range(columns):
+                out[step, column] = rows[column, step]
 
     return pack
 
 
 def _sum_slices(options: dict[str, bool]) -> Any:
-    @njit(types.void(_read(types.int8, 2), types.intp, types.intp, _written(types.int32, 2)), **options)
-    def sum_slices(rows, rank, factor, out):
-        """int32[slices, columns] `out` = factor times the sum of every slice of `rank` entries of every row."""
-        for column in range(rows.shape[0]):
-            for place in range(out.shape[0]):
-                total = np.int32(0)
-                for at in range(place * rank, (place + 1) * rank):
-                    total += np.int32(rows[column, at])
-                out[place, column] = total * factor
+    @njit(types.void(_read(types.uint32, 2), types.intp, types.intp, _written(types.int32, 2)), **options)
+    def sum_slices(packed, steps, factor, out):
+        """int32[slices, 64] `out` = factor times the sum of every slice of `steps` of a panel of int8 B."""
+        for place in range(out.shape[0]):
+            sum_columns(packed[place * steps].ctypes.data, factor, out[place].ctypes.data, steps)
 
     return sum_slices
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chain.types import Hash32
-from compute.spec.arrays import Float32Array, Int8Array, Int32Array
+from compute.spec.arrays import Int8Array, Int32Array
 from compute.spec.noise import left_factor, permutations
 from compute.spec.profiles import Profile
 
@@ -52,8 +52,8 @@ class Factors:
     """Of a row of `left`."""
     chain: Differences
     """Of a slice, or of the `REACH` entries it lies in if `reaches` was given."""
-    right: Float32Array
-    """float32[r, k]: the chains, dense."""
+    right: Int8Array
+    """int8[r, k]: the chains, dense."""
 
 
 def factors_of(seed: Hash32, profile: Profile, rows: int, depth: int, reaches: bool) -> Factors:
@@ -67,7 +67,7 @@ def factors_of(seed: Hash32, profile: Profile, rows: int, depth: int, reaches: b
     order = permutations(seed, profile, 0, slices)
     place_of = np.argsort(order, axis=1)
     offset = (np.arange(slices) * rank % REACH if reaches else np.zeros(slices, np.int64))[:, None]
-    right = np.zeros((rank, depth), np.float32)
+    right = np.zeros((rank, depth), np.int8)
     columns = np.arange(depth).reshape(slices, rank)
     right[order, columns] = 1
     right[order[:, 1:], columns[:, :-1]] = -1
