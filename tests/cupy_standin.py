@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -38,12 +39,19 @@ def install(modules: dict[str, Any]) -> None:
     compiler = module("cupy.cuda.compiler", CompileException=type("CompileException", (Exception,), {}))
     runtime = SimpleNamespace(
         getDeviceCount=lambda: 1,
-        getDeviceProperties=lambda _: {"name": b"stand-in"},
+        driverGetVersion=lambda: 13000,
+        getDeviceProperties=lambda _: {
+            "name": b"stand-in",
+            "major": 9,
+            "minor": 0,
+            "totalGlobalMem": 1 << 31,
+        },
         runtimeGetVersion=lambda: 0,
         deviceSynchronize=lambda: None,
         memGetInfo=lambda: (1 << 30, 1 << 31),
     )
-    cuda = module("cupy.cuda", cublas=cublas, device=device, compiler=compiler, runtime=runtime)
+    cuda = module("cupy.cuda", cublas=cublas, device=device, compiler=compiler, runtime=runtime, Event=Event)
+    cuda.get_elapsed_time = lambda started, ended: (ended.at_ns - started.at_ns) / 1e6
     cuda.Device = lambda: SimpleNamespace(id=0, compute_capability="90")
     cupy = module(
         "cupy",
@@ -69,6 +77,16 @@ def module(name: str, **members: Any) -> Any:
 
 def on_device(array: np.ndarray) -> DeviceArray:
     return array.view(DeviceArray)
+
+
+class Event:
+    """A moment; everything here is done when it returns."""
+
+    def record(self) -> None:
+        self.at_ns = time.perf_counter_ns()
+
+    def synchronize(self) -> None:
+        pass
 
 
 class RawModule:

@@ -213,7 +213,7 @@ class CudaEngine(Engine):
             noised = self._noise(plain, seed_a, profile, self.block_rows[0])
             tile_counts = (mu.k // profile.segment, mu.m // profile.tile, mu.n // profile.tile)
             transcripts = self.cupy.zeros((*tile_counts, LANES), np.uint32)
-            product = self.cupy.zeros((mu.m, mu.n), np.int32) if order.output is Output.PRODUCT else None
+            product = self.cupy.empty((mu.m, mu.n), np.int32) if order.output is Output.PRODUCT else None
             self._finish()
         progress(Stage.NOISE)
         for _ in self._multiply(noised, prepared.noised, mu, profile, transcripts, product):
@@ -348,7 +348,7 @@ class CudaEngine(Engine):
         self.launch(self._shared_kernels, "order_slices", slices, rank, (right_key, order, place))
         shape = (round_up(rows, block_rows), slices * self.slice_stride(profile))
         # Gaps between stretched slices must be zero; rows beyond the committed ones may hold anything.
-        entries = (cupy.zeros if self.is_tiled else cupy.empty)(shape, np.int8)
+        entries = (cupy.zeros if self.slice_stride(profile) > rank else cupy.empty)(shape, np.int8)
         sixteens = plain.size // 16
         sizes = (np.uint64(sixteens), np.int32(slices), np.int32(rank), self._tile_rows(block_rows))
         self._spread("add_noise", sixteens, (plain, left, order, entries, *sizes))

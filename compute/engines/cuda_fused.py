@@ -1,4 +1,4 @@
-"""What the engines with a fused kernel share: one launch per batch of segments, and denoising in one pass.
+"""What the engines with a fused kernel share: one launch per batch of blocks, and denoising in one pass.
 
 Partial sums stay in registers from the first slice of a segment to its last. A kernel makes 128 x 256 of the output at
 a time; shapes that this does not divide are rounded up in device memory only, and whatever a kernel computes there is
@@ -22,8 +22,10 @@ from compute.spec.profiles import Profile
 
 BLOCK_ROWS, BLOCK_COLUMNS = 128, 256
 """Of the output, per thread block; the kernels' sources say the same."""
-BATCH_MACS = 1 << 40
-"""Work between two looks at whether it is still wanted: 1 to 10 ms."""
+ENOUGH_BLOCKS = 128
+"""From here on every multiprocessor of a large device has a thread block."""
+BATCH_MACS = 1 << 42
+"""Work between two looks at whether it is still wanted: 5 to 100 ms."""
 _MMA_SHARED_BYTES = 4 * (BLOCK_ROWS + BLOCK_COLUMNS) * 64
 MMA_THREADS = 256
 
@@ -64,19 +66,26 @@ class FusedEngine(CudaEngine):
             kernel = self._kernel(profile)
         stride = self.slice_stride(profile)
         depth, segment_depth = mu.k // profile.noise_rank * stride, profile.slices * stride
-        segments = mu.k // profile.segment
-        batch = max(1, BATCH_MACS // (mu.m * mu.n * profile.segment))
+        blocks, segments = _blocks(mu.m, mu.n), mu.k // profile.segment
+        # Many blocks take all segments each; of few, each takes one, so that the whole device has work.
+        at_once = segments if blocks >= ENOUGH_BLOCKS else 1
+        if product is not None and at_once < segments:
+            with self._device_faults():
+                product.fill(0)
         # A null pointer: nobody wants the product.
         out = np.uint64(0) if product is None else product
-        sizes = tuple(np.int32(size) for size in (mu.m, mu.n, depth, segment_depth))
-        for first in range(0, segments, batch):
-            blocks = _blocks(mu.m, mu.n) * min(batch, segments - first)
-            arguments = (a.entries, b.entries, out, transcripts, *sizes, np.int32(first))
+        sizes = tuple(np.int32(size) for size in (mu.m, mu.n, depth, segment_depth, at_once))
+        operands = (a.entries, b.entries, out, transcripts, *sizes)
+        total = blocks * segments // at_once
+        batch = max(1, BATCH_MACS // (BLOCK_ROWS * BLOCK_COLUMNS * profile.segment * at_once))
+        for first in range(0, total, batch):
+            arguments = (*operands, np.int32(first))
+            count = min(batch, total - first)
             with self._device_faults():
                 self.launch(
                     kernel.module,
                     "multiply_and_fold",
-                    blocks,
+                    count,
                     kernel.threads,
                     arguments,
                     kernel.shared_bytes,

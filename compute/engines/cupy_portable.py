@@ -53,7 +53,9 @@ class CupyEngine(CudaEngine):
                 for segment in range(mu.k // profile.segment):
                     with self._device_faults():
                         self._fold_segment(a, b, profile, segment, rows, columns, partial, transcripts)
-                        if product is not None:
+                        if product is not None and segment == 0:
+                            product[rows, columns] = partial
+                        elif product is not None:
                             product[rows, columns] += partial
                         self._finish()
                     yield

@@ -186,15 +186,16 @@ def fused(files: tuple[str, ...], profile: Profile, shape: tuple[int, int, int],
     product = memory[0, : m * n].view(np.int32).reshape(m, n)
     transcripts = memory[1, : 16 * np.prod(counts)].reshape(*counts, 16)
     transcripts.fill(0)
-    if segments > 1:
+    at_once = changes.get("segments_at_once", 1)
+    if at_once < segments:
         product.fill(0)
-    per_segment = (a.shape[0] // BLOCK_ROWS) * (b.shape[0] // BLOCK_COLUMNS)
-    sizes = tuple(np.int32(size) for size in (m, n, k * stretch, profile.segment * stretch))
+    blocks = (a.shape[0] // BLOCK_ROWS) * (b.shape[0] // BLOCK_COLUMNS) * segments // at_once
+    sizes = tuple(np.int32(size) for size in (m, n, k * stretch, profile.segment * stretch, at_once))
     out = product if changes.get("is_product_wanted", True) else np.uint64(0)
-    for first, count in changes.get("batches", [(0, segments)]):
+    for first, count in changes.get("batches", [(0, blocks)]):
         changes.get("library", kernels(files, profile)).launch(
             "multiply_and_fold",
-            per_segment * count,
+            count,
             THREADS[files],
             (*given, out, transcripts, *sizes, np.int32(first)),
             SHARED_BYTES[files],
@@ -229,13 +230,14 @@ def test_fused_product(files: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("files", [MMA, WGMMA], ids=["mma", "wgmma"])
 @pytest.mark.parametrize("tile", TILES)
 @pytest.mark.parametrize("rank", RANKS)
-@pytest.mark.parametrize("direction", [UPWARDS, DOWNWARDS])
+@pytest.mark.parametrize(("direction", "segments_at_once"), [(UPWARDS, 1), (DOWNWARDS, 2)])
 def test_fused_product_of_every_tile_and_rank(
-    files: tuple[str, ...], tile: int, rank: int, direction: int
+    files: tuple[str, ...], tile: int, rank: int, direction: int, segments_at_once: int
 ) -> None:
-    """Several blocks each way, the last ones ragged; stages used more than once; two segments."""
+    """Several blocks each way, the last ones ragged; stages used more than once; two segments, by one block or two."""
     profile = with_constants(tile, rank, max(2 * rank, 256))
-    assert_fused(files, profile, (128 + tile, 256 + 2 * tile, 2 * profile.segment), direction=direction)
+    shape = (128 + tile, 256 + 2 * tile, 2 * profile.segment)
+    assert_fused(files, profile, shape, direction=direction, segments_at_once=segments_at_once)
 
 
 @pytest.mark.slow
@@ -256,7 +258,13 @@ def test_blocks_in_tall_outputs(files: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("files", [MMA, WGMMA], ids=["mma", "wgmma"])
-def test_batches_of_segments_and_no_product(files: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("segments_at_once", [1, 3])
+def test_segments_by_one_block_or_several(files: tuple[str, ...], segments_at_once: int) -> None:
+    assert_fused(files, TEST, (32, 32, 192), segments_at_once=segments_at_once)
+
+
+@pytest.mark.parametrize("files", [MMA, WGMMA], ids=["mma", "wgmma"])
+def test_batches_of_blocks_and_no_product(files: tuple[str, ...]) -> None:
     assert_fused(files, TEST, (32, 32, 192), batches=[(0, 2), (2, 1)])
     product, transcripts, _, expected = fused(files, TEST, (32, 32, 192), is_product_wanted=False)
     assert np.array_equal(transcripts, expected)

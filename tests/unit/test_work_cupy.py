@@ -5,6 +5,7 @@ Tests on a real GPU are in test_work_vectors.py and test_work_engines.py; they s
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from compute.spec.claim import NO_BINDING, Mu
 from compute.spec.padding import padded_mu
 from compute.spec.profiles import GPU, PROFILES, TEST, Profile
 from compute.spec.reference import reference_attempt
+from tests.bench import bench_gpu
 from tests.cupy_standin import cubin_of, install
 from tests.emulation.library import compiler
 from tests.work_samples import SIGMA, random_matrix
@@ -236,6 +238,26 @@ def test_faults_of_the_device_are_faults_of_this_machine(
     mu = padded_mu(TEST, 16, 16, 64, NO_BINDING)
     with pytest.raises(LocalFault, match="WORK_GPU"):
         engine.prepare_b(SIGMA, TEST, mu, random_matrix(16, 64))
+
+
+@pytest.mark.slow
+def test_benchmark_is_ready_to_run(
+    device: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its code, not its figures: over the stand-in everything is slow alike."""
+    compiler()
+    monkeypatch.setattr(bench_gpu, "PROFILES", {TEST.profile_id: TEST})
+    out = tmp_path / "out.json"
+    assert bench_gpu.main(["--edges", "64", "--profile", "test", "--rounds", "1", "--json", str(out)]) == 0
+    rows = json.loads(out.read_text())["rows"]
+    assert [row["engine"] for row in rows] == ["cuda-wgmma", "cuda-mma", "cupy"]
+    assert "FAILED" not in capsys.readouterr().out
+
+
+def test_benchmark_without_a_device(device: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    device.cuda.runtime.getDeviceCount = lambda: 0
+    assert bench_gpu.main([]) == 0
+    assert "No GPU could be used" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ENGINES, ids=lambda engine: engine.name)

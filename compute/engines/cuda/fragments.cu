@@ -67,10 +67,34 @@ __device__ __forceinline__ void hand_in(u32 (&shares)[TILE_ROWS][TILE_COLUMNS][4
     }
 }
 
-enum Store { OVERWRITE, ADD, SUBTRACT };
+/* What a thread block makes of a product: one block of the output, over consecutive segments. */
+struct Share {
+  int row, column;           /* where its output starts */
+  int first_segment, segments;
+  bool is_shared;            /* whether other thread blocks add other segments to the same entries */
+};
 
-/* Write a warp's sums to int32[m, n] from (row, column) on; n is a multiple of 16. ADD is atomic, since other segments
-   may be adding to the same entries; SUBTRACT is not, since nobody else is. */
+/* The work of block number first_block + blockIdx.x. Blocks are numbered through the output first; if each takes
+   `segments_at_once` segments and these are not all, layer after layer of them follows. */
+__device__ __forceinline__ Share share_of(int first_block, int m, int n, int segments, int segments_at_once, int height,
+                                          int width) {
+  int block_rows = (m + height - 1) / height, block_columns = (n + width - 1) / width;
+  int number = first_block + (int)blockIdx.x, row, column;
+  place_block(number % (block_rows * block_columns), block_rows, block_columns, row, column);
+  return {row * height, column * width, number / (block_rows * block_columns) * segments_at_once, segments_at_once,
+          segments_at_once < segments};
+}
+
+enum Store { OVERWRITE, ADD, ADD_ATOMICALLY, SUBTRACT };
+
+/* How the sums of one of a share's segments, the first being number 0, join the product: zeros if blocks share it,
+   whatever there was otherwise. */
+__device__ __forceinline__ Store store_of(const Share& share, int segment) {
+  if (share.is_shared) return ADD_ATOMICALLY;
+  return segment == 0 ? OVERWRITE : ADD;
+}
+
+/* Write a warp's sums to int32[m, n] from (row, column) on; n is a multiple of 16. */
 template <int ROW_GROUPS, int GROUPS>
 __device__ __forceinline__ void write_out(const int (&sums)[ROW_GROUPS][GROUPS][4], int* product, int row, int column,
                                           int m, int n, Store store) {
@@ -85,16 +109,13 @@ __device__ __forceinline__ void write_out(const int (&sums)[ROW_GROUPS][GROUPS][
         if (at_row >= m || at_column >= n) continue;
         int* out = product + (u64)at_row * n + at_column;
         int first = sums[a][j][half * 2], second = sums[a][j][half * 2 + 1];
-        if (store == ADD) {
+        if (store == ADD_ATOMICALLY) {
           atomicAdd(out, first);
           atomicAdd(out + 1, second);
         } else {
-          int2 pair = make_int2(first, second);
-          if (store == SUBTRACT) {
-            int2 before = *(int2*)out;
-            pair = make_int2((int)((u32)before.x - (u32)first), (int)((u32)before.y - (u32)second));
-          }
-          *(int2*)out = pair;
+          u32 sign = store == SUBTRACT ? (u32)-1 : 1;
+          int2 before = store == OVERWRITE ? make_int2(0, 0) : *(int2*)out;
+          *(int2*)out = make_int2((int)((u32)before.x + sign * (u32)first), (int)((u32)before.y + sign * (u32)second));
         }
       }
 }

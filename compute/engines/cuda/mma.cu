@@ -91,30 +91,30 @@ __device__ __forceinline__ void clear(int (&sums)[ROW_GROUPS][GROUPS][4]) {
       for (int e = 0; e < 4; e++) sums[i][j][e] = 0;
 }
 
-/* [POW-TILE-1], [POW-TILE-2]  A' B' over segments first_segment and on, as many as the grid has layers of blocks.
-   `transcripts` u32[k/S, m/t, n/t, 16] are zero before; `product` is null, or int32[m, n]: overwritten if there is one
-   segment in all, added to otherwise. */
+/* [POW-TILE-1], [POW-TILE-2]  A' B', `segment_depth` columns a segment; see share_of for the numbering of blocks.
+   `transcripts` u32[k/S, m/t, n/t, 16] are zero before; `product` is int32[m, n], zero before if blocks share it, or
+   null. A block that takes several segments finds the product of the earlier ones still in the L2 cache. */
 extern "C" __global__ void __launch_bounds__(256, 1)
 multiply_and_fold(const s8* a, const s8* b, int* product, u32* transcripts, int m, int n, int k, int segment_depth,
-                  int first_segment) {
-  int block_rows = (m + BLOCK_ROWS - 1) / BLOCK_ROWS, block_columns = (n + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
-  int segment = first_segment + blockIdx.x / (block_rows * block_columns), block_row, block_column;
-  place_block(blockIdx.x % (block_rows * block_columns), block_rows, block_columns, block_row, block_column);
-  u64 depth_offset = (u64)segment * segment_depth;
-  a += (u64)block_row * BLOCK_ROWS * k + depth_offset;
-  b += (u64)block_column * BLOCK_COLUMNS * k + depth_offset;
-
-  int sums[ROW_GROUPS][GROUPS][4];
-  clear(sums);
-  u32 shares[64 / TILE][64 / TILE][4] = {};
-  const int depth = RANK < 32 ? 16 : 32;
-  multiply<depth>(a, b, k, segment_depth / STEP, sums, [&](int done) {
-    if (done % RANK == 0) fold(sums, shares);
-  });
+                  int segments_at_once, int first_block) {
+  Share share = share_of(first_block, m, n, k / segment_depth, segments_at_once, BLOCK_ROWS, BLOCK_COLUMNS);
   int warp = threadIdx.x / 32;
-  int row = block_row * BLOCK_ROWS + warp / 4 * 64, column = block_column * BLOCK_COLUMNS + warp % 4 * 64;
-  hand_in(shares, transcripts + (u64)segment * (m / TILE) * (n / TILE) * 16, row, column, m, n);
-  if (product) write_out(sums, product, row, column, m, n, segment_depth < k ? ADD : OVERWRITE);
+  int row = share.row + warp / 4 * 64, column = share.column + warp % 4 * 64;
+  for (int at = 0; at < share.segments; at++) {
+    int segment = share.first_segment + at;
+    u64 depth_offset = (u64)segment * segment_depth;
+    int sums[ROW_GROUPS][GROUPS][4];
+    clear(sums);
+    u32 shares[64 / TILE][64 / TILE][4] = {};
+    const int depth = RANK < 32 ? 16 : 32;
+    multiply<depth>(a + (u64)share.row * k + depth_offset, b + (u64)share.column * k + depth_offset, k,
+                    segment_depth / STEP, sums, [&](int done) {
+                      if (done % RANK == 0) fold(sums, shares);
+                    });
+    int here = afresh(row);
+    hand_in(shares, transcripts + (u64)segment * (m / TILE) * (n / TILE) * 16, here, column, m, n);
+    if (product) write_out(sums, product, here, column, m, n, store_of(share, at));
+  }
 }
 
 /* [POW-DENOISE-1]  product -= sum over digits d of 128^d outer[d] inner[d]^T, for outer s8[digits, outer_rows, width]
@@ -123,9 +123,7 @@ multiply_and_fold(const s8* a, const s8* b, int* product, u32* transcripts, int 
 extern "C" __global__ void __launch_bounds__(256, 1)
 subtract_digits(const s8* outer, const s8* inner, int* product, int m, int n, int width, int digits, int outer_rows,
                 int inner_rows) {
-  int block_rows = (m + BLOCK_ROWS - 1) / BLOCK_ROWS, block_columns = (n + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
-  int block_row, block_column;
-  place_block(blockIdx.x, block_rows, block_columns, block_row, block_column);
+  Share share = share_of(0, m, n, 1, 1, BLOCK_ROWS, BLOCK_COLUMNS);
   int sums[ROW_GROUPS][GROUPS][4];
   clear(sums);
   for (int digit = digits - 1; digit >= 0; digit--) {
@@ -135,11 +133,9 @@ subtract_digits(const s8* outer, const s8* inner, int* product, int m, int n, in
       for (int j = 0; j < GROUPS; j++)
 #pragma unroll
         for (int e = 0; e < 4; e++) sums[i][j][e] = (int)((u32)sums[i][j][e] << 7);
-    multiply<32>(outer + ((u64)digit * outer_rows + block_row * BLOCK_ROWS) * width,
-                 inner + ((u64)digit * inner_rows + block_column * BLOCK_COLUMNS) * width, width, width / STEP, sums,
-                 [](int) {});
+    multiply<32>(outer + ((u64)digit * outer_rows + share.row) * width,
+                 inner + ((u64)digit * inner_rows + share.column) * width, width, width / STEP, sums, [](int) {});
   }
   int warp = threadIdx.x / 32;
-  write_out(sums, product, block_row * BLOCK_ROWS + warp / 4 * 64, block_column * BLOCK_COLUMNS + warp % 4 * 64, m, n,
-            SUBTRACT);
+  write_out(sums, product, share.row + warp / 4 * 64, share.column + warp % 4 * 64, m, n, SUBTRACT);
 }

@@ -43,3 +43,10 @@ __device__ __forceinline__ void multiply_16x8x16(int (&sums)[4], u32 a0, u32 a1,
 }
 
 __device__ __forceinline__ u32 shuffle_xor(u32 value, int mask) { return __shfl_xor_sync(0xFFFFFFFFu, value, mask); }
+
+/* The same value, as far as the compiler can tell another one: what follows from it is computed where it is needed,
+   not earlier and kept in registers. */
+__device__ __forceinline__ int afresh(int value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}

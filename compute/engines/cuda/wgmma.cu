@@ -21,16 +21,15 @@ __device__ __forceinline__ u64 operand_at(u32 address) {
   return (u64)((address & 0x3FFFF) >> 4) | ((u64)1 << 16) | ((u64)(1024 >> 4) << 32) | ((u64)1 << 62);
 }
 
-/* [POW-TILE-1], [POW-TILE-2]  As multiply_and_fold of mma.cu; k and segment_depth count stretched columns. */
+/* [POW-TILE-1], [POW-TILE-2]  As multiply_and_fold of mma.cu; k and segment_depth count stretched columns. The warpgroup
+   that copies runs through all segments of the block without a pause. */
 extern "C" __global__ void __launch_bounds__(384, 1)
 multiply_and_fold(const s8* a, const s8* b, int* product, u32* transcripts, int m, int n, int k, int segment_depth,
-                  int first_segment) {
+                  int segments_at_once, int first_block) {
   __shared__ __align__(8) u64 barriers[2 * STAGES];
   u32 stages = (shared_address(dynamic_shared) + 1023u) & ~1023u;
   u32 full = shared_address(barriers), empty = full + 8 * STAGES;
-  int block_rows = (m + BLOCK_ROWS - 1) / BLOCK_ROWS, block_columns = (n + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
-  int segment = first_segment + blockIdx.x / (block_rows * block_columns), block_row, block_column;
-  place_block(blockIdx.x % (block_rows * block_columns), block_rows, block_columns, block_row, block_column);
+  Share share = share_of(first_block, m, n, k / segment_depth, segments_at_once, BLOCK_ROWS, BLOCK_COLUMNS);
   int steps = segment_depth / STEP, warpgroup = threadIdx.x / 128;
   if (threadIdx.x == 0) {
     for (int stage = 0; stage < STAGES; stage++) {
@@ -44,9 +43,10 @@ multiply_and_fold(const s8* a, const s8* b, int* product, u32* transcripts, int 
   if (warpgroup == 0) {
     release_registers();
     if (threadIdx.x == 0) {
-      const s8* from_a = a + ((u64)block_row * (k / STEP) + (u64)segment * steps) * A_BYTES;
-      const s8* from_b = b + ((u64)block_column * (k / STEP) + (u64)segment * steps) * B_BYTES;
-      for (int step = 0; step < steps; step++) {
+      /* A row of tiles is as long as the block's rows times k. */
+      const s8* from_a = a + (u64)share.row * k + (u64)share.first_segment * steps * A_BYTES;
+      const s8* from_b = b + (u64)share.column * k + (u64)share.first_segment * steps * B_BYTES;
+      for (int step = 0; step < steps * share.segments; step++) {
         int stage = step % STAGES;
         if (step >= STAGES) wait_for_phase(empty + 8 * stage, (step / STAGES - 1) & 1);
         u32 to = stages + stage * STAGE_BYTES, barrier = full + 8 * stage;
@@ -60,32 +60,38 @@ multiply_and_fold(const s8* a, const s8* b, int* product, u32* transcripts, int 
 
   claim_registers();
   int first_row = (warpgroup - 1) * 64;
-  int sums[1][32][4];
+  int row = share.row + first_row + threadIdx.x % 128 / 32 * 16;
+  int step = 0;
+  for (int at = 0; at < share.segments; at++) {
+    int sums[1][32][4];
 #pragma unroll
-  for (int j = 0; j < 32; j++)
+    for (int j = 0; j < 32; j++)
 #pragma unroll
-    for (int e = 0; e < 4; e++) sums[0][j][e] = 0;
-  u32 shares[1][BLOCK_COLUMNS / TILE][4] = {};
-  for (int step = 0; step < steps; step++) {
-    int stage = step % STAGES;
-    wait_for_phase(full + 8 * stage, (step / STAGES) & 1);
-    u64 left = operand_at(stages + stage * STAGE_BYTES + first_row * STEP);
-    u64 right = operand_at(stages + stage * STAGE_BYTES + A_BYTES);
+      for (int e = 0; e < 4; e++) sums[0][j][e] = 0;
+    u32 shares[1][BLOCK_COLUMNS / TILE][4] = {};
+    for (int end = step + steps; step < end; step++) {
+      int stage = step % STAGES;
+      wait_for_phase(full + 8 * stage, (step / STAGES) & 1);
+      u64 left = operand_at(stages + stage * STAGE_BYTES + first_row * STEP);
+      u64 right = operand_at(stages + stage * STAGE_BYTES + A_BYTES);
 #pragma unroll
-    for (int part = 0; part < STEP / 32; part++) {
-      if (part * 32 % STRETCHED == 0 || part == 0) begin_products();
-      /* 32 columns further on are 32 bytes, in units of 16. */
-      multiply_64x256x32(sums, left + 2 * part, right + 2 * part);
-      if (STRETCHED < STEP && (part + 1) * 32 % STRETCHED == 0) {
-        finish_products();
-        fold(sums, shares);
+      for (int part = 0; part < STEP / 32; part++) {
+        if (part == 0 || part * 32 % STRETCHED == 0) begin_products();
+        /* 32 columns further on are 32 bytes, in units of 16. */
+        multiply_64x256x32(sums, left + 2 * part, right + 2 * part);
+        if (STRETCHED < STEP && (part + 1) * 32 % STRETCHED == 0) {
+          finish_products();
+          fold(sums, shares);
+        }
       }
+      if (STRETCHED >= STEP) finish_products();
+      if (threadIdx.x % 128 == 0) arrive(empty + 8 * stage);
+      /* A segment is a whole number of slices, so the step counts alike within it and from the first on. */
+      if (STRETCHED >= STEP && (step + 1) * STEP % STRETCHED == 0) fold(sums, shares);
     }
-    if (STRETCHED >= STEP) finish_products();
-    if (threadIdx.x % 128 == 0) arrive(empty + 8 * stage);
-    if (STRETCHED >= STEP && (step + 1) * STEP % STRETCHED == 0) fold(sums, shares);
+    int segment = share.first_segment + at;
+    int here = afresh(row);
+    hand_in(shares, transcripts + (u64)segment * (m / TILE) * (n / TILE) * 16, here, share.column, m, n);
+    if (product) write_out(sums, product, here, share.column, m, n, store_of(share, at));
   }
-  int row = block_row * BLOCK_ROWS + first_row + threadIdx.x % 128 / 32 * 16, column = block_column * BLOCK_COLUMNS;
-  hand_in(shares, transcripts + (u64)segment * (m / TILE) * (n / TILE) * 16, row, column, m, n);
-  if (product) write_out(sums, product, row, column, m, n, segment_depth < k ? ADD : OVERWRITE);
 }
