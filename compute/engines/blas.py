@@ -66,18 +66,24 @@ def _bind(name: str, integer: type[ctypes.c_int64] | type[ctypes.c_int32]) -> Ad
     sgemm.restype = None
 
     def add_product(total: Float32Array, left: Float32Array, right: Float32Array) -> None:
+        assert total.strides[1] == left.strides[1] == min(right.strides) == _ITEM
         (m, n), k = total.shape, left.shape[1]
         if right.strides[1] == _ITEM:
-            order, right_stride = _PLAIN, right.strides[0]
+            order, right_step = _PLAIN, _step(right, n)
         else:
-            order, right_stride = _TRANSPOSED, right.strides[1]
+            order, right_step = _TRANSPOSED, _step(right.T, k)
         sgemm(
             _ROW_MAJOR, _PLAIN, order, m, n, k,
-            1.0, left.ctypes.data, left.strides[0] // _ITEM, right.ctypes.data, right_stride // _ITEM,
-            1.0, total.ctypes.data, total.strides[0] // _ITEM,
+            1.0, left.ctypes.data, _step(left, k), right.ctypes.data, right_step,
+            1.0, total.ctypes.data, _step(total, n),
         )  # fmt: skip
 
     return add_product
+
+
+def _step(matrix: Float32Array, columns: int) -> int:
+    """Entries from one row to the next; of a single row NumPy may give any number, but BLAS wants at least a row."""
+    return max(matrix.strides[0] // _ITEM, columns)
 
 
 def _is_right(add_product: AddProduct) -> bool:
