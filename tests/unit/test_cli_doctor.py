@@ -27,7 +27,7 @@ from compute.engines.select import CPU_ENGINES, ENGINES, GPU_ENGINES, choose_eng
 from compute.host_memory import HostMemory
 from compute.machine import Machine, Processor, Software, look_around
 from compute.spec.profiles import TEST
-from node.cli.miner_doctor import doctor
+from node.cli.main import cli
 
 BARE = Machine(
     processor=Processor("Old Faithful", "riscv64", 1, ()),
@@ -64,7 +64,7 @@ def only(*names: str) -> Callable[[str, int, CudaDevice | None], Examination]:
 
 def shown(monkeypatch: pytest.MonkeyPatch, diagnosis: Diagnosis, *arguments: str) -> tuple[int, str, str]:
     monkeypatch.setattr(examining, "diagnose", lambda profile_id: diagnosis)
-    result = CliRunner().invoke(doctor, arguments)
+    result = CliRunner().invoke(cli, ["miner", "doctor", *arguments], prog_name="tilework")
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout, result.stderr
 
