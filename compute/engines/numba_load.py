@@ -6,6 +6,7 @@ taken for a new one. The first process compiles, others that start beside it wai
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from chain.errors import LocalFault
 
 if TYPE_CHECKING:
     from compute.engines.numba_kernels import Kernels
@@ -84,19 +87,35 @@ def best_variant(features: frozenset[str]) -> Variant | None:
 
 @cache
 def load_kernels(variant: Variant) -> Kernels:
-    """Kernels of a variant that this CPU has; compiles for a few seconds where no cache holds them."""
-    directory = _cache_directory()
-    with _cached_in(directory):
-        kernels = import_module("compute.engines.numba_kernels")
-        kind = import_module("compute.engines.numba_instructions").Kind
-        built: Kernels = kernels.build(
-            fold_kind=kind[variant.fold_kind],
-            store_kind=kind[variant.store_kind],
-            columns=variant.columns,
-            is_wide=variant.entry_bytes == 2,
-            can_permute=variant.entry_bytes == 1 and "avx512vbmi" in host_features(),
-            cached=directory is not None,
-        )
+    """Kernels of a variant that this CPU has; compiles for a few seconds where no cache holds them.
+
+    Raises:
+        LocalFault: WORK_ENGINE_UNUSABLE if they do not compile.
+    """
+    try:
+        directory = _cache_directory()
+        with _cached_in(directory, variant):
+            return _built(variant, directory is not None)
+    # A compiler may fail in any way; every other engine does without it.
+    except Exception as error:
+        raise LocalFault(
+            "WORK_ENGINE_UNUSABLE",
+            found=f"numba does not compile for {variant.name}: {error!r}",
+            hint="Choose another engine with --engine.",
+        ) from error
+
+
+def _built(variant: Variant, cached: bool) -> Kernels:
+    kernels = import_module("compute.engines.numba_kernels")
+    kind = import_module("compute.engines.numba_instructions").Kind
+    built: Kernels = kernels.build(
+        fold_kind=kind[variant.fold_kind],
+        store_kind=kind[variant.store_kind],
+        columns=variant.columns,
+        is_wide=variant.entry_bytes == 2,
+        can_permute=variant.entry_bytes == 1 and "avx512vbmi" in host_features(),
+        cached=cached,
+    )
     return built
 
 
@@ -115,18 +134,27 @@ def _cache_directory() -> Path | None:
 
 
 @contextmanager
-def _cached_in(directory: Path | None) -> Iterator[None]:
-    """numba's cache in `directory` for the time being, and no other process compiling for it."""
+def _cached_in(directory: Path | None, variant: Variant) -> Iterator[None]:
+    """numba's cache in `directory` for the time being, and no other process compiling the variant for it."""
     if directory is None:
         yield
         return
-    import fcntl
-
     config = import_module("numba").config
     previous, config.CACHE_DIR = config.CACHE_DIR, str(directory)
     try:
-        with open(directory / "lock", "wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _alone_until_complete(directory / variant.name):
             yield
     finally:
         config.CACHE_DIR = previous
+
+
+@contextmanager
+def _alone_until_complete(marker: Path) -> Iterator[None]:
+    """One process at a time, until the first has come to its end; the marker says that it has."""
+    with open(marker.with_suffix(".lock"), "wb") as lock:
+        if not marker.exists():
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if marker.exists():
+            fcntl.flock(lock, fcntl.LOCK_UN)
+        yield
+        marker.touch()

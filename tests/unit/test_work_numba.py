@@ -24,7 +24,7 @@ from compute.spec.arrays import Int8Array
 from compute.spec.claim import NO_BINDING
 from compute.spec.noise import noise
 from compute.spec.padding import padded_mu
-from compute.spec.profiles import CPU, DEV, GPU, PROFILES, TEST, Profile
+from compute.spec.profiles import CPU, DEV, PROFILES, TEST, Profile
 from compute.spec.reference import reference_attempt
 from compute.spec.ticket import Cube
 from compute.spec.tiles import cube_transcript
@@ -104,7 +104,7 @@ def test_shapes_beyond_one_block_and_one_batch(engine: NumbaEngine, monkeypatch:
 
 
 @pytest.mark.parametrize("value", [63, -63, 0])
-@pytest.mark.parametrize("profile", [TEST, DEV, CPU, GPU], ids=by_name)
+@pytest.mark.parametrize("profile", [TEST, DEV, CPU], ids=by_name)
 def test_extreme_matrices(engine: NumbaEngine, profile: Profile, value: int) -> None:
     a = np.full((profile.tile, profile.segment), value, np.int8)
     b_t = np.full((profile.tile, profile.segment), 63, np.int8)
@@ -346,6 +346,26 @@ def test_a_broken_installation_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> N
     capabilities = NumbaEngine().probe()
     assert not capabilities.usable
     assert "this CPU is unknown" in capabilities.detail
+
+
+def test_a_compiler_that_fails_leaves_the_work_to_the_next_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernels = pytest.importorskip("compute.engines.numba_kernels")
+
+    def fail(**_: Any) -> None:
+        raise ValueError("cannot select an instruction")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(kernels, "build", fail)
+    load_kernels.cache_clear()
+    try:
+        with pytest.raises(LocalFault, match="cannot select an instruction"):
+            choose_engine("numba", TEST, SEED)
+        # Nothing says that compiling has come to its end.
+        assert not [path for path in tmp_path.rglob("*") if path.name in (VNNI.name, AVX2.name)]
+    finally:
+        load_kernels.cache_clear()
 
 
 @pytest.mark.parametrize(
