@@ -55,7 +55,7 @@ def broken(target: Target, data: bytes, is_traced: bool = False) -> Finding | No
     try:
         target.run(data)
     except TileworkError as error:
-        what = "" if str(error) else "an error without text"
+        what = "" if str(error).isprintable() else "an error that is not printable"
     except Exception as error:  # noqa: BLE001 - this is what is looked for
         what = f"{type(error).__name__}: {error}"[:300]
     else:

@@ -68,6 +68,7 @@ def _allowed(call: Callable[[], object]) -> None:
     except TileworkError as error:
         text = str(error)
     assert len(text) < MAX_ERROR_LETTERS, "a refusal repeats what was sent"
+    assert text.isprintable(), "a peer's control characters reach logs and terminals"
 
 
 def _again(value: Record, data: bytes) -> None:
