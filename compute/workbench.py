@@ -20,7 +20,6 @@ from compute.engines.base import (
     checked_certificate,
     unobserved,
 )
-from compute.entries import seeded_entries
 from compute.messages import Drop, Found, Load, Mine, Panel, PanelDone
 from compute.spec.arrays import Int8Array
 from compute.spec.claim import NO_BINDING, Binding, Mu, check_mu
@@ -81,9 +80,9 @@ class Workbench:
         prepared = self._find_prepared(order.sigma, b_id, mu)
         if prepared is None:
             check_memory(self.engine, profile, mu, Output.TICKETS_ONLY)
-            b_t = seeded_entries(order.seed, 0, n, k)
+            b_t = self.engine.seeded(order.seed, 0, n, k)
             prepared = self._prepare(order.sigma, b_id, profile, mu, b_t, progress)
-        a = seeded_entries(order.seed, 1 + attempt_index, m, k)
+        a = self.engine.seeded(order.seed, 1 + attempt_index, m, k)
         attempt = self.engine.run(Order(prepared, a, order.target, Output.TICKETS_ONLY, progress))
         found = self._found(order.template, order.sigma, order.target, attempt)
         return AttemptDone(found=found, macs=attempt.macs, tickets=attempt.tickets)

@@ -133,6 +133,13 @@ class Engine(ABC):
     ) -> PreparedB:
         """Commit and noise B transposed int8[columns, depth], entries already range-checked."""
 
+    def seeded(self, seed: bytes, index: int, rows: int, depth: int) -> Int8Array:
+        """Matrix number `index` of a seed, int8[rows, depth], for attempts that nobody ordered [POW-ENTRIES-1].
+
+        An engine may make it where it multiplies: then it serves that engine alone, as an operand.
+        """
+        return seeded_entries(seed, index, rows, depth)
+
     @abstractmethod
     def run(self, order: Order) -> Attempt:
         """Multiply and draw every ticket.

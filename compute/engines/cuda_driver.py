@@ -2,7 +2,8 @@
 
 An engine adds one thing, how noised operands are multiplied and folded. Bulk work happens on the device: leaves of
 commitments, streams, noise, products, tickets, denoising. The host makes the upper part of the trees, uploads each
-matrix once and downloads a product that somebody wants; attempts nobody ordered upload a seeded A each.
+matrix once and downloads a product that somebody wants. Seeded matrices are made on the device and stay there: an
+attempt that nobody ordered moves digests and winners, no matrix.
 
 Nothing here has run on a device yet: the kernels are tested in a CPU emulation of their instructions, this code over a
 stand-in for CuPy. An engine's self-test stands between it and the first ticket.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
@@ -36,9 +37,10 @@ from compute.engines.base import (
     unobserved,
 )
 from compute.engines.cuda_source import PORTABLE, source
+from compute.entries import entries_key
 from compute.spec.arrays import Int8Array, Int32Array
 from compute.spec.claim import Mu, kappa_of
-from compute.spec.commit import Commitment, Side, leaf_count, seed_a_of, seed_b_of, tree_of
+from compute.spec.commit import Blocks, Commitment, Side, leaf_count, seed_a_of, seed_b_of, tree_of
 from compute.spec.padding import pad, round_up
 from compute.spec.profiles import LANES, Profile
 from compute.spec.ticket import Cube
@@ -90,18 +92,34 @@ class CudaPreparedB(PreparedB):
     noised: Noised
 
 
-class CutBlocks:
-    """Blocks of a padded matrix in host memory, cut when a certificate asks; the matrix must stay as it is."""
+@dataclass(frozen=True, slots=True)
+class DeviceMatrix:
+    """A seeded matrix in device memory, which serves the engine that made it in place of an array."""
 
-    def __init__(self, matrix: Int8Array, profile: Profile) -> None:
+    entries: DeviceArray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        rows, depth = self.entries.shape
+        return rows, depth
+
+
+class CutBlocks:
+    """Blocks of a padded matrix, cut when a certificate asks; the matrix must stay as it is.
+
+    `fetch` brings a block into host memory, if the matrix is not there.
+    """
+
+    def __init__(self, matrix: Any, profile: Profile, fetch: Callable[[Any], Int8Array] = np.asarray) -> None:
         self._matrix = matrix
         self._profile = profile
+        self._fetch = fetch
 
     def __getitem__(self, index: int, /) -> Int8Array:
         tile, segment = self._profile.tile, self._profile.segment
         row, column = divmod(index, self._matrix.shape[1] // segment)
         block = self._matrix[row * tile : (row + 1) * tile, column * segment : (column + 1) * segment]
-        return block.reshape(-1)
+        return self._fetch(block).reshape(-1)
 
 
 class CudaEngine(Engine):
@@ -179,10 +197,9 @@ class CudaEngine(Engine):
         self, sigma: bytes, profile: Profile, mu: Mu, b_t: Int8Array, progress: Progress = unobserved
     ) -> CudaPreparedB:
         kappa = kappa_of(sigma, mu)
-        padded = pad(b_t, mu.n, mu.k)
         with self._device_faults():
-            plain = self.cupy.asarray(padded)
-            commitment = self._commit(Side.B, kappa, padded, plain, profile)
+            plain, blocks = self._bring(b_t, mu.n, mu.k, profile)
+            commitment = self._commit(Side.B, kappa, plain, blocks, profile)
         progress(Stage.COMMIT)
         seed_b = seed_b_of(kappa, commitment.root, mu.n)
         with self._device_faults():
@@ -203,10 +220,9 @@ class CudaEngine(Engine):
         prepared, a, progress = order.prepared, order.a, order.progress
         assert isinstance(prepared, CudaPreparedB)
         profile, mu = prepared.profile, prepared.mu
-        padded = pad(a, mu.m, mu.k)
         with self._device_faults():
-            plain = self.cupy.asarray(padded)
-            commitment = self._commit(Side.A, prepared.kappa, padded, plain, profile)
+            plain, blocks = self._bring(a, mu.m, mu.k, profile)
+            commitment = self._commit(Side.A, prepared.kappa, plain, blocks, profile)
         progress(Stage.COMMIT)
         seed_a = seed_a_of(prepared.seed_b, commitment.root, mu.m)
         with self._device_faults():
@@ -238,6 +254,15 @@ class CudaEngine(Engine):
             macs=mu.m * mu.n * mu.k,
         )
 
+    def seeded(self, seed: bytes, index: int, rows: int, depth: int) -> Any:
+        """A `DeviceMatrix` with the entries of the host's `seeded_entries`."""
+        with self._device_faults():
+            room = self.cupy.empty(round_up(rows * depth, 64), np.int8)
+            entries = room[: rows * depth].reshape(rows, depth)
+            key = self._words(entries_key(seed, index))
+            self._spread("fill_entries", room.size // 64, (key, entries, np.uint64(entries.size)))
+        return DeviceMatrix(entries)
+
     def plain(self, a: Int8Array, b_t: Int8Array) -> Int32Array:
         with self._device_faults():
             product = self.cupy.empty((a.shape[0], b_t.shape[0]), np.int32)
@@ -249,8 +274,8 @@ class CudaEngine(Engine):
         """Bytes of device memory; the host needs the padded operands and the product besides."""
         rows_a, rows_b = round_up(mu.m, self.block_rows[0]), round_up(mu.n, self.block_rows[1])
         depth = mu.k // profile.noise_rank * self.slice_stride(profile)
-        # One plain operand at a time: B's is gone when A comes.
-        operands = max(mu.m, mu.n) * mu.k + (rows_a + rows_b) * depth
+        # Plain operands too: a B that was made on the device stays there, for certificates.
+        operands = (mu.m + mu.n) * mu.k + (rows_a + rows_b) * depth
         factors = (mu.m + mu.n) * profile.noise_rank + 2 * 2 * 2 * mu.k
         tickets = mu.m * mu.n * mu.k // profile.cube_macs * (LANES * 4 + 32)
         needed = operands + factors + tickets + _WORKSPACE_BYTES
@@ -314,12 +339,22 @@ class CudaEngine(Engine):
             cublas.CUBLAS_GEMM_DEFAULT,
         )
 
+    def _bring(
+        self, matrix: Int8Array | DeviceMatrix, rows: int, depth: int, profile: Profile
+    ) -> tuple[DeviceArray, Blocks]:
+        """A matrix padded to int8[rows, depth] on the device, and where its blocks can be had later."""
+        if isinstance(matrix, DeviceMatrix) and matrix.shape == (rows, depth):
+            return matrix.entries, CutBlocks(matrix.entries, profile, self.cupy.asnumpy)
+        host = self.cupy.asnumpy(matrix.entries) if isinstance(matrix, DeviceMatrix) else matrix
+        padded = pad(host, rows, depth)
+        return self.cupy.asarray(padded), CutBlocks(padded, profile)
+
     def _commit(
-        self, side: Side, kappa: Hash32, padded: Int8Array, plain: DeviceArray, profile: Profile
+        self, side: Side, kappa: Hash32, plain: DeviceArray, blocks: Blocks, profile: Profile
     ) -> Commitment:
         """Leaves hashed on the device, the tree above them on the host [POW-COMMIT-2]."""
         assert profile.block_bytes % _CHUNK_BYTES == 0
-        rows, depth = padded.shape
+        rows, depth = plain.shape
         count = leaf_count(rows, depth, profile)
         leaves = self.cupy.empty((count, _DIGEST_WORDS), np.uint32)
         key = self._words(side.leaf_key(kappa))
@@ -333,7 +368,7 @@ class CudaEngine(Engine):
         )
         digests = self.cupy.asnumpy(leaves).astype("<u4", copy=False)
         levels = tree_of(side, kappa, [Hash32(digest.tobytes()) for digest in digests])
-        return Commitment(blocks=CutBlocks(padded, profile), levels=levels)
+        return Commitment(blocks=blocks, levels=levels)
 
     def _noise(self, plain: DeviceArray, seed: Hash32, profile: Profile, block_rows: int) -> Noised:
         """Plain int8[rows, k] with noise added, in the engine's layout [POW-NOISE-4]."""

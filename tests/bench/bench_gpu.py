@@ -30,7 +30,7 @@ from chain.errors import LocalFault
 from chain.types import Hash32
 from compute.devices import list_cuda_devices
 from compute.engines.base import Order, Output, self_test
-from compute.engines.cuda_driver import CudaEngine, CudaPreparedB
+from compute.engines.cuda_driver import CudaEngine, CudaPreparedB, CutBlocks
 from compute.engines.cuda_mma import MmaEngine
 from compute.engines.cuda_wgmma import WgmmaEngine
 from compute.engines.cupy_portable import CupyEngine
@@ -93,7 +93,9 @@ def bench_edge(engine: CudaEngine, profile: Profile, edge: int, rounds: int) -> 
         engine,
         {
             "attempt, host to host": lambda: engine.run(useful),
-            "tickets only, host to host": lambda: engine.run(Order(prepared, a, NO_WIN, Output.TICKETS_ONLY)),
+            "idle attempt, A seeded on it": lambda: engine.run(
+                Order(prepared, engine.seeded(SIGMA, 2, edge, edge), NO_WIN, Output.TICKETS_ONLY)
+            ),
             "prepare B, host to host": lambda: engine.prepare_b(SIGMA, profile, mu, b_t),
         },
         rounds,
@@ -132,9 +134,9 @@ def steps(
         for _ in engine._multiply(noised, prepared.noised, mu, profile, transcripts, out):
             pass
 
-    host_a = cupy.asnumpy(resident_a)
+    blocks = CutBlocks(resident_a, profile, cupy.asnumpy)
     return {
-        "leaves of A": lambda: engine._commit(Side.A, prepared.kappa, host_a, resident_a, profile),
+        "leaves of A": lambda: engine._commit(Side.A, prepared.kappa, resident_a, blocks, profile),
         "noise of A": lambda: engine._noise(resident_a, seed, profile, engine.block_rows[0]),
         "product and transcript": lambda: multiply(product),
         "transcript without product": lambda: multiply(None),

@@ -16,6 +16,7 @@ from chain.types import Hash32
 from compute.engines.cuda_driver import digit_count
 from compute.engines.cuda_fused import BLOCK_COLUMNS, BLOCK_ROWS
 from compute.engines.cuda_source import MMA, PORTABLE, WGMMA, options, source
+from compute.entries import entries_key, seeded_entries
 from compute.spec.commit import Side, commit
 from compute.spec.noise import left_factor, noise, permutations, right_factor
 from compute.spec.padding import round_up
@@ -54,6 +55,13 @@ def test_left_factor(rank: int) -> None:
     key = words(b3(BulkTag.POW_NOISE_LEFT, SEED))
     kernels().launch("fill_left_factor", 1, 256, (key, made, np.uint64(made.size)))
     assert np.array_equal(made, left_factor(SEED, profile, 0, 48))
+
+
+def test_seeded_entries() -> None:
+    """Every value of a stream byte occurs."""
+    made = np.empty((65, 64), np.int8)
+    kernels().launch("fill_entries", 1, 256, (words(entries_key(SEED, 3)), made, np.uint64(made.size)))
+    assert np.array_equal(made, seeded_entries(SEED, 3, 65, 64))
 
 
 @pytest.mark.parametrize("direction", [UPWARDS, DOWNWARDS])
@@ -312,7 +320,7 @@ MUTATIONS = {
     "tickets beyond the rows": (MMA, "tile_row < m / TILE && ", ""),
     "product beyond the columns": (MMA, "|| at_column >= n", ""),
     "lanes in another order": (MMA, "out + 2 * lane + 8, words[2]", "out + 2 * lane + 8, words[3]"),
-    "products not waited for": (WGMMA, "finish_products();\n        fold", "fold"),
+    "products not waited for": (WGMMA, "finish_products();\n          fold", "fold"),
     "stage never given back": (WGMMA, "if (threadIdx.x % 128 == 0) arrive(empty + 8 * stage);", ""),
     "phase never waited for": (WGMMA, "wait_for_phase(full + 8 * stage, (step / STAGES) & 1);", ""),
     "stage overwritten early": (

@@ -33,10 +33,13 @@ from compute.engines.cuda_source import WGMMA, options, source
 from compute.engines.cuda_wgmma import WgmmaEngine
 from compute.engines.cupy_portable import CupyEngine
 from compute.engines.select import CPU_ENGINES, GPU_ENGINES, choose_engine
+from compute.entries import seeded_entries
+from compute.messages import Mine
 from compute.spec.claim import NO_BINDING, Mu
 from compute.spec.padding import padded_mu
 from compute.spec.profiles import GPU, PROFILES, TEST, Profile
 from compute.spec.reference import reference_attempt
+from compute.workbench import Workbench
 from tests.bench import bench_gpu
 from tests.cupy_standin import cubin_of, install
 from tests.emulation.library import compiler
@@ -113,6 +116,32 @@ def test_commitments_and_certificates(engine: CudaEngine) -> None:
     for winner in attempt.winners:
         certificate = checked_certificate(SIGMA, TEST.max_target, attempt, winner)
         assert certificate == reference.certificate(winner.cube)
+
+
+def test_idle_attempts_with_matrices_made_on_the_device(
+    engine: CudaEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same attempt as with the host's matrices, its certificates included, and no matrix is uploaded."""
+    monkeypatch.setattr(engine, "idle_shape", lambda _: (48, 64, 128))
+    a, b_t = seeded_entries(SEED, 5, 48, 128), seeded_entries(SEED, 0, 64, 128)
+    reference = reference_attempt(SIGMA, TEST, a, b_t)
+    uploaded: list[int] = []
+    upload = engine.cupy.asarray
+    monkeypatch.setattr(engine.cupy, "asarray", lambda array: uploaded.append(array.nbytes) or upload(array))
+    order = Mine(1, SIGMA, TEST.max_target, TEST.profile_id, SEED)
+    done = Workbench(engine).mine(order, 4)
+    assert max(uploaded) == 32
+    assert (done.tickets, done.macs) == (3 * 4 * 2, 48 * 64 * 128)
+    assert done.found is not None
+    assert done.found.certificate == reference.certificate(reference.winners(TEST.max_target)[0]).to_bytes()
+
+
+def test_seeded_matrices_of_other_shapes_are_padded(engine: CudaEngine) -> None:
+    a, b_t = seeded_entries(SEED, 1, 9, 70), seeded_entries(SEED, 0, 20, 70)
+    reference = reference_attempt(SIGMA, TEST, a, b_t)
+    prepared = engine.prepare_b(SIGMA, TEST, reference.mu, engine.seeded(SEED, 0, 20, 70))
+    attempt = engine.run(Order(prepared, engine.seeded(SEED, 1, 9, 70), TEST.max_target, Output.PRODUCT))
+    assert np.array_equal(attempt.product, reference.product)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-/* Noise, from the streams of a seed.  All sizes are multiples of 16, so that sixteen columns never span two slices. */
+/* Noise and seeded matrices, from the streams of a seed.  All sizes are multiples of 16, so that sixteen columns never span two slices. */
 
 /* [POW-NOISE-1]  64 entries of the left factor per thread: low six bits of each stream byte, minus 32. */
 extern "C" __global__ void fill_left_factor(const u32* key, s8* left, u64 entries) {
@@ -13,6 +13,26 @@ extern "C" __global__ void fill_left_factor(const u32* key, s8* left, u64 entrie
     u32 shifted = (words[i] & 0x3F3F3F3Fu) ^ 0x20202020u;
     u32 sign = shifted & 0x20202020u;
     out[i] = shifted | (sign << 1) | (sign << 2);
+  }
+}
+
+/* [POW-ENTRIES-1]  64 entries of a seeded matrix per thread: each stream byte scaled to 127 values, minus 63. The matrix
+   has room for whole 64s. */
+extern "C" __global__ void fill_entries(const u32* key, s8* matrix, u64 entries) {
+  u64 number = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+  if (number * 64 >= entries) return;
+  u32 words[16];
+  blake3_stream(key, number, words);
+  u32* out = (u32*)(matrix + number * 64);
+#pragma unroll
+  for (int i = 0; i < 16; i++) {
+    u32 four = 0;
+#pragma unroll
+    for (int shift = 0; shift < 32; shift += 8) {
+      u32 scaled = (words[i] >> shift & 255) * 127 >> 8;
+      four |= (scaled - 63 & 255) << shift;
+    }
+    out[i] = four;
   }
 }
 
