@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 
 from chain.errors import LocalFault, Policy
 from compute.bench import certificate_cost, practice_certificate
+from compute.blas_threads import BLAS_VARIABLES, use_one_blas_thread
 from compute.engines import base, measure, select
 from compute.engines.base import Attempt, Engine, Order, Stage
 from compute.engines.measure import LOTTERY, StageClock
@@ -218,3 +222,23 @@ def test_the_targets_of_each_size() -> None:
 def test_the_plain_product_is_what_it_is_compared_with() -> None:
     engine, a = NumpyEngine(), np.full((16, 64), 63, np.int8)
     assert np.array_equal(engine.plain(a, a), np.full((16, 16), 63 * 63 * 64))
+
+
+def test_one_blas_thread_unless_somebody_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in BLAS_VARIABLES:
+        monkeypatch.setenv(name, "")  # so that it is put back even if it was not there
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    use_one_blas_thread()
+    assert [os.environ[name] for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")] == [
+        "1",
+        "3",
+        "1",
+    ]
+
+
+@pytest.mark.parametrize("module", ["node.cli.bench", "node.cli.work_multiply"])
+def test_numpy_is_loaded_after_the_number_of_threads_is_set(module: str) -> None:
+    code = f"import sys, {module}; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

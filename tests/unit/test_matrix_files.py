@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from chain.errors import LocalFault, Missing, Policy, TileworkError
-from node.matrix_files import check_product, load_matrix, save_matrix
+from node.matrix_files import check_place, check_product, load_matrix, save_matrix
 
 
 def saved(path: Path, array: object) -> Path:
@@ -116,3 +117,51 @@ def test_results_are_written_whole(tmp_path: Path) -> None:
     with pytest.raises(LocalFault) as caught:
         save_matrix(tmp_path / "absent" / "c.npy", matrix)
     assert caught.value.code == "FILE_WRITE"
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_nothing_is_left_of_a_result_that_was_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    path = tmp_path / "c.npy"
+    path.write_bytes(b"an older result")
+
+    def fail(_: int) -> None:
+        raise failure
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises((LocalFault, KeyboardInterrupt)):
+        save_matrix(path, np.ones((2, 2), np.int32))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["c.npy"]
+    assert path.read_bytes() == b"an older result"
+
+
+def test_a_place_is_judged_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_place(tmp_path / "c.npy")
+    for place, words in ((tmp_path, "is a directory"), (tmp_path / "absent" / "c.npy", "cannot write in")):
+        with pytest.raises(LocalFault, match=words):
+            check_place(place)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(LocalFault, match="cannot write in"):
+        check_place(tmp_path / "c.npy")
+
+
+def test_a_matrix_that_would_not_fit_is_refused_by_its_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path / "a.npy", np.ones((2048, 1024), np.int8))
+    monkeypatch.setattr("node.matrix_files.available_bytes", lambda: 1 << 20)
+    with pytest.raises(Policy) as caught:
+        load_matrix(path)
+    assert caught.value.code == "MATRIX_MEMORY"
+    assert "2 MiB for" in str(caught.value)
+    assert "allowed 1 MiB free" in str(caught.value)
+
+
+def test_a_file_that_changes_later_changes_nothing(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.npy", np.ones((2, 2), np.int8))
+    loaded = load_matrix(path)
+    with path.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x80")
+    assert np.array_equal(loaded, np.ones((2, 2)))
