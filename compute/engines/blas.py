@@ -31,6 +31,7 @@ _NAMES: tuple[tuple[str, type[ctypes.c_int64] | type[ctypes.c_int32]], ...] = (
 )
 """Symbols of the OpenBLAS builds in NumPy's wheels, with the width of their sizes. A bare `cblas_sgemm` is not among
 them: its width depends on who built it, and a wrong guess ends the process."""
+_BUFFER_ENTRIES = 1 << 20
 _ROW_MAJOR = 101
 _PLAIN = 111
 _TRANSPOSED = 112
@@ -38,8 +39,10 @@ _ITEM = 4
 
 
 def add_product_portably(total: Float32Array, left: Float32Array, right: Float32Array) -> None:
-    """`AddProduct` with nothing but NumPy: a product into a buffer, then an addition."""
-    total += left @ right
+    """`AddProduct` with nothing but NumPy: products into a buffer of some MB at a time, then additions."""
+    rows = max(1, _BUFFER_ENTRIES // total.shape[1])
+    for first in range(0, len(total), rows):
+        total[first : first + rows] += left[first : first + rows] @ right
 
 
 def find_add_product() -> tuple[AddProduct, str]:

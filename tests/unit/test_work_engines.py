@@ -186,6 +186,13 @@ def test_products_added_in_place(transposed: bool) -> None:
         assert np.array_equal(total, expected)
 
 
+def test_in_place_products_are_found_in_the_wheels_of_numpy() -> None:
+    library = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]  # type: ignore[index]
+    if library != "scipy-openblas" or sys.platform == "win32":
+        pytest.skip(f"this NumPy was built with {library}")
+    assert find_add_product()[1] == "in-place BLAS"
+
+
 def test_a_blas_that_is_absent_or_wrong_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blas, "_NAMES", (("no_such_symbol", ctypes.c_int64),))
     assert find_add_product()[0] is add_product_portably

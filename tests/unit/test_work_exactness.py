@@ -330,12 +330,14 @@ def test_freivalds_claims_past_their_bound() -> None:
     assert columns > freivalds._BLOCK_COLUMNS
 
 
-@pytest.mark.parametrize("rows", [127, 128, 129, 5000])
+@pytest.mark.parametrize("rows", [127, 128, 129, 70_001])
 def test_freivalds_columns_at_their_bound(rows: int) -> None:
+    """B x for the largest entries, block by block; in one block 70,001 rows would pass 2^53."""
     b_t = np.full((rows, 3), -MAX_ENTRY, np.int8)
     x = np.full((rows, 2), freivalds.PRIME - 1)
+    x[0] -= 1
     found = freivalds._transposed_times(b_t, x)
-    assert found.astype(np.int64).tolist() == [[MAX_ENTRY * rows] * 2] * 3
+    assert found.astype(np.int64).tolist() == [[MAX_ENTRY * (rows + 1)] * 2] * 3
 
 
 # Engines
