@@ -265,3 +265,10 @@ def test_an_engine_that_is_not_there() -> None:
     if not examined.usable:
         assert examined.self_test == "not run"
         assert examined.hint
+
+
+@pytest.mark.parametrize("command", [("miner", "doctor"), ("bench", "work"), ("work", "multiply")])
+def test_the_commands_are_where_people_look(command: tuple[str, str]) -> None:
+    result = CliRunner().invoke(cli, [*command, "--help"], prog_name="tilework")
+    assert result.exit_code == 0
+    assert result.output.startswith(f"Usage: tilework {' '.join(command)} ")
