@@ -33,9 +33,10 @@ from compute.engines.base import (
 )
 from compute.engines.numba_load import Variant, best_variant, host_features, load_kernels, numba_version
 from compute.engines.numba_noise import REACH, Factors, Int16Array, correction_operands, factors_of
+from compute.engines.streamed_commit import commit_streamed
 from compute.spec.arrays import Int8Array, Int32Array, Uint32Array
 from compute.spec.claim import Mu, kappa_of
-from compute.spec.commit import Side, commit, seed_a_of, seed_b_of
+from compute.spec.commit import Side, seed_a_of, seed_b_of
 from compute.spec.padding import pad, round_up
 from compute.spec.profiles import LANES, Profile
 from compute.spec.ticket import Cube, ticket_of
@@ -114,8 +115,7 @@ class NumbaEngine(Engine):
         loops = self._loops(profile)
         kappa = kappa_of(sigma, mu)
         padded = pad(b_t, mu.n, mu.k)
-        commitment = commit(Side.B, kappa, padded, profile)
-        progress(Stage.COMMIT)
+        commitment = commit_streamed(Side.B, kappa, padded, profile, progress)
         seed_b = seed_b_of(kappa, commitment.root, mu.n)
         factors = factors_of(seed_b, profile, mu.n, mu.k, loops.reaches)
         packed, starts = loops.pack_noised(padded, factors, progress)
@@ -138,8 +138,7 @@ class NumbaEngine(Engine):
         profile, mu = prepared.profile, prepared.mu
         loops = self._loops(profile)
         padded = pad(order.a, mu.m, mu.k)
-        commitment = commit(Side.A, prepared.kappa, padded, profile)
-        progress(Stage.COMMIT)
+        commitment = commit_streamed(Side.A, prepared.kappa, padded, profile, progress)
         seed_a = seed_a_of(prepared.seed_b, commitment.root, mu.m)
         factors = factors_of(seed_a, profile, mu.m, mu.k, loops.reaches)
         progress(Stage.NOISE)
@@ -185,7 +184,7 @@ class NumbaEngine(Engine):
         variant = self._variant()
         columns, width = round_up(mu.n, variant.columns), variant.entry_bytes
         rank, block_rows = profile.noise_rank, _block_rows(profile)
-        operands = 3 * (mu.m + mu.n) * mu.k  # given, padded and in leaf order
+        operands = 2 * (mu.m + mu.n) * mu.k  # given, and padded
         packed = columns * mu.k * width + 4 * columns * mu.k // rank
         block = (block_rows + variant.columns) * (mu.k + _CACHE_LINE) * width
         leaves = (mu.m + mu.n) * mu.k // profile.block_bytes * _TREE_BYTES_PER_LEAF

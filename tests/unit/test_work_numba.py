@@ -14,14 +14,17 @@ import pytest
 import compute.engines.numba_int8
 import compute.engines.numba_load
 from chain.errors import LocalFault
-from compute.engines.base import Attempt, Order, Output, Stage, Withdrawn, self_test
+from chain.types import Hash32
+from compute.engines.base import Attempt, Order, Output, Stage, Withdrawn, self_test, unobserved
 from compute.engines.numba_int8 import NumbaEngine
 from compute.engines.numba_load import AVX2, VNNI, Variant, best_variant, load_kernels
 from compute.engines.numba_noise import correction_operands
 from compute.engines.numpy_blocks import NumpyEngine
 from compute.engines.select import AUTO, GPU_ENGINES, choose_engine
+from compute.engines.streamed_commit import commit_streamed
 from compute.spec.arrays import Int8Array
 from compute.spec.claim import NO_BINDING
+from compute.spec.commit import Side, commit
 from compute.spec.noise import noise
 from compute.spec.padding import padded_mu
 from compute.spec.profiles import CPU, DEV, PROFILES, TEST, Profile
@@ -228,6 +231,18 @@ def test_winners_are_sifted_exactly_at_the_bound(engine: NumbaEngine) -> None:
             won = engine.run(Order(prepared, a, target, Output.TICKETS_ONLY)).winners
             expected = {cube for cube, value in values.items() if value < target * TEST.cube_macs}
             assert {winner.cube for winner in won} == expected
+
+
+@pytest.mark.parametrize("shape", [(16, 64), (48, 64), (80, 192), (16, 320)])
+def test_streamed_commitment_is_the_commitment(shape: tuple[int, int]) -> None:
+    """Every level of the tree and every block; trees with odd levels and of one leaf."""
+    matrix = random_matrix(*shape)
+    for side in Side:
+        streamed = commit_streamed(side, Hash32(SEED), matrix, TEST, unobserved)
+        expected = commit(side, Hash32(SEED), matrix, TEST)
+        assert streamed.levels == expected.levels
+        for index in range(len(expected.levels[0])):
+            assert streamed.blocks[index].tobytes() == expected.blocks[index].tobytes()
 
 
 @pytest.mark.parametrize("stage", Stage, ids=lambda stage: stage.name)
