@@ -58,7 +58,7 @@ _CHUNK_BYTES = 1024
 _ROWS_AT_ONCE = 4
 """Rows per block of `multiply_chains`."""
 _DIGEST_WORDS = 8
-_IDLE_EDGES = {"test": 1024, "dev": 4096, "cpu": 4096, "gpu": 8192}
+_IDLE_EDGES = {"test": 1024, "dev": 4096, "cpu": 4096, "gpu": 16384}
 """Smaller products would leave a GPU waiting for its host."""
 # CUDA's numbers for element types; CuPy's own list lacks the second.
 _CUDA_R_8I = 3

@@ -1,7 +1,8 @@
-"""Devices are found through CuPy or nvidia-smi, and nothing that is missing or broken raises."""
+"""Devices are found through CuPy or nvidia-smi, nothing that is missing or broken raises, and what is found works."""
 
 from __future__ import annotations
 
+import secrets
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,10 +11,24 @@ from typing import Any
 import pytest
 
 from compute.devices import list_cuda_devices
+from compute.engines.base import Engine, self_test
+from compute.engines.select import GPU_ENGINES
+from compute.spec.profiles import PROFILES, Profile
 
 TABLE = """0, NVIDIA H100 80GB HBM3, 9.0, 81559, 580.65.06, GPU-11111111-2222-3333-4444-555555555555
 1, NVIDIA A100-SXM4-40GB, 8.0, 40960, 580.65.06, GPU-aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee
 """
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+@pytest.mark.parametrize("kind", GPU_ENGINES, ids=lambda kind: kind.name)
+def test_engine_on_a_real_device(kind: type[Engine], profile: Profile) -> None:
+    """The only test of the kernels that is not an emulation; it needs a GPU."""
+    engine = kind()
+    capabilities = engine.probe()
+    if not capabilities.usable:
+        pytest.skip(f"{kind.name} cannot run here: {capabilities.detail}")
+    self_test(engine, profile, secrets.token_bytes(32))
 
 
 @pytest.fixture
