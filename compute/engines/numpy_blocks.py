@@ -82,6 +82,7 @@ class NumpyEngine(Engine):
 
     def __init__(self) -> None:
         self._add_product, self._blas = find_add_product()
+        self._last_panel: tuple[tuple[Profile, int, int, Output], Panel] | None = None
 
     def probe(self) -> Capabilities:
         return Capabilities(usable=True, detail=f"NumPy {np.__version__}, float32, {self._blas}, one thread")
@@ -179,11 +180,20 @@ class NumpyEngine(Engine):
     def _multiply(self, a: Float32Array, b: Float32Array, transcripts: Uint32Array, order: Order) -> Panel:
         """One panel of A' B', filling its transcripts uint32[k/S, rows/t, columns/t, 16]."""
         profile = order.prepared.profile
-        panel = panel_type(profile)(profile, len(a), len(b), order.output, self._add_product)
+        panel = self._panel(profile, len(a), len(b), order.output)
         for place, transcript in enumerate(transcripts):
             segment = slice(place * profile.segment, (place + 1) * profile.segment)
             transcript[...] = panel.multiply_segment(a[:, segment], b[:, segment])
             order.progress(Stage.PRODUCT)
+        return panel
+
+    def _panel(self, profile: Profile, rows: int, columns: int, output: Output) -> Panel:
+        """An empty panel; the last one again if it has the same shape."""
+        wanted = (profile, rows, columns, output)
+        if self._last_panel is None or self._last_panel[0] != wanted:
+            self._last_panel = wanted, panel_type(profile)(profile, rows, columns, output, self._add_product)
+        panel = self._last_panel[1]
+        panel.restart()
         return panel
 
 

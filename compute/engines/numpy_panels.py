@@ -28,6 +28,8 @@ FloatArray: TypeAlias = Float32Array | Float64Array
 ROW_GAP = 16
 """Unused entries between two rows. Rows that start a power of two apart would share few places of a cache: without the
 gap a product takes a quarter longer."""
+_STRIP_ROWS = 64
+"""Rows of a panel converted at a time: what is converted stays in the cache."""
 _BIASED_LIMIT = 1 << 22
 _BIAS = np.float32(1.5 * (1 << 23))
 _BIAS_BITS = 0x4B400000
@@ -50,6 +52,11 @@ class Panel(ABC):
         self._total = np.zeros(self._floats.shape, np.uint32) if output is Output.PRODUCT else None
         self._folded = np.empty((profile.slices, rows // profile.tile, columns), np.uint32)
 
+    def restart(self) -> None:
+        """Forget what was multiplied: memory that is in use already is much faster than new memory."""
+        if self._total is not None:
+            self._total.fill(0)
+
     @abstractmethod
     def multiply_segment(self, a: Float32Array, b: Float32Array) -> Uint32Array:
         """Transcripts uint32[rows/t, columns/t, 16] of float32[rows, S] A' times float32[columns, S] B' transposed."""
@@ -61,9 +68,11 @@ class Panel(ABC):
         """
         # Nobody needs the last partial sums: a correction that fits float32 goes over them.
         out = self._floats[:, :-ROW_GAP] if outer.dtype == np.float32 else None
-        exact = self._sums()
-        exact -= np.matmul(outer, inner.T, out=out).astype(np.int32)
-        product[...] = exact[: product.shape[0], : product.shape[1]]
+        correction, sums = np.matmul(outer, inner.T, out=out), self._sums()
+        for first in range(0, len(product), _STRIP_ROWS):
+            strip = slice(first, min(first + _STRIP_ROWS, len(product)))
+            exact = sums[strip] - correction[strip].astype(np.int32)
+            product[strip] = exact[:, : product.shape[1]]
 
     @abstractmethod
     def _sums(self) -> Int32Array:
@@ -80,6 +89,10 @@ class BiasedPanel(Panel):
     """Partial sums as biased float32 [POW-EXACT-2]."""
 
     _segments = 0
+
+    def restart(self) -> None:
+        super().restart()
+        self._segments = 0
 
     def multiply_segment(self, a: Float32Array, b: Float32Array) -> Uint32Array:
         rank, bits = self._profile.noise_rank, self._floats.view(np.uint32)
