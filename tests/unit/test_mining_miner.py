@@ -20,6 +20,7 @@ from compute.spec.profiles import TEST
 from node.app import Node
 from node.mining.devices import Device, cpu_devices
 from node.mining.miner import Miner
+from node.mining.product import Rows
 from node.mining.program import table
 from node.mining.status import State
 from node.mining.work import Submission, Work
@@ -252,3 +253,17 @@ async def test_workers_rest_while_the_source_is_away_and_know_urgent_work(
     assert all(record.levelno == logging.WARNING for record in lost)
     assert NO_JOB not in miner.job_work
     assert network_spec().profile_id == TEST.profile_id
+
+
+async def test_everything_a_liar_made_is_opened_again(autojump_clock: object) -> None:
+    """One wrong row is enough: nobody recomputes a product to find out which other rows are wrong."""
+    rows: Rows[str] = Rows(100, 1)
+    for maker in ("honest", "liar", "liar", "honest", "liar"):
+        panel = await rows.take(20)
+        assert panel is not None
+        rows.put(*panel, bytes(20 * 4), maker)
+    assert rows.is_complete
+    assert await rows.take(20) is None
+    assert rows.reopen(45) == "liar"
+    assert not rows.is_complete
+    assert [await rows.take(20) for _ in range(3)] == [(20, 20), (40, 20), (80, 20)]
