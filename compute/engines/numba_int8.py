@@ -31,7 +31,14 @@ from compute.engines.base import (
     Winner,
     unobserved,
 )
-from compute.engines.numba_load import Variant, best_variant, host_features, load_kernels, numba_version
+from compute.engines.numba_load import (
+    VARIANTS,
+    Variant,
+    best_variant,
+    host_features,
+    load_kernels,
+    numba_version,
+)
 from compute.engines.numba_noise import REACH, Factors, Int16Array, correction_operands, factors_of
 from compute.engines.streamed_commit import commit_streamed
 from compute.spec.arrays import Int8Array, Int32Array, Uint32Array
@@ -106,7 +113,8 @@ class NumbaEngine(Engine):
             return Capabilities(usable=False, detail=f"numba does not load: {error!r}", hint=_INSTALL)
         variant = self._chosen or best_variant(features)
         if variant is None or not features.issuperset(variant.features):
-            return Capabilities(usable=False, detail="numba is installed, but this CPU has no AVX2")
+            missing = (self._chosen or VARIANTS[-1]).name
+            return Capabilities(usable=False, detail=f"numba is installed, but this CPU has no {missing}")
         return Capabilities(usable=True, detail=f"numba {version}, {variant.name}, one thread")
 
     def prepare_b(
@@ -165,7 +173,7 @@ class NumbaEngine(Engine):
         panels, block_rows = len(packed), min(m, _BLOCK_ROWS)
         product = np.empty((m, n), np.int32)
         block = _rows_of_a(variant, block_rows, k)
-        sums = _aligned((panels, block_rows, variant.columns), np.int32)
+        sums = _aligned((block_rows, variant.columns), np.int32)
         transcripts = np.zeros((k // segment, panels * variant.columns // LANES, LANES), np.uint32)
         for first in range(0, m, _BLOCK_ROWS):
             rows = a[first : first + _BLOCK_ROWS]

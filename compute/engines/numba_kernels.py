@@ -90,15 +90,15 @@ def _multiply(kind: int, columns: int, options: dict[str, bool]) -> Any:
 
         `rows` of A at `a`, a multiple of `tile`; B packed uint32[panel, step, column]; `starts` int32[panel, slice,
         column]; transcripts uint32[segment, row of tiles, group of columns, 16], XORed into. `sums` is 0 if nobody
-        wants the product, else int32[last - first, rows, columns], holding the correction if `is_corrected`; from
-        there the product's rows and columns that exist are copied to int32 `product`.
+        wants the product, int32[last - first, rows, columns] with the correction if `is_corrected`, else room for one
+        panel; from there the product's rows and columns that exist are copied to int32 `product`.
         """
         row_bytes = _WORD_BYTES * columns
         segment_steps = slices * steps
         panel_groups = columns // LANES >> group_shift
         row_groups = panel_groups * panels
         for panel in range(first_panel, last_panel):
-            panel_sums = sums + (panel - first_panel) * rows * row_bytes if sums else 0
+            panel_sums = sums + (panel - first_panel) * rows * row_bytes if is_corrected else sums
             for segment in range(segments):
                 place = panel * segments + segment
                 adds = is_corrected or segment > 0
