@@ -67,7 +67,8 @@ def _tested(engine: Engine, profile: Profile, seed: bytes) -> tuple[Engine, str]
         self_test(engine, profile, seed)
     except TileworkError:
         raise
-    except Exception as error:  # compilers and drivers fail in ways of their own, and the next engine may work
+    # Compilers and drivers fail in ways of their own, and the next engine may work.
+    except Exception as error:
         raise LocalFault(
             "WORK_SELF_TEST", found=f"{type(error).__name__} in engine {engine.name}: {error}"
         ) from error
