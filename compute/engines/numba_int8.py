@@ -85,7 +85,7 @@ class NumbaPreparedB(PreparedB):
     """B' in panels, and what denoising needs of B and of its noise."""
 
     packed: Uint32Array
-    """uint32[panels, steps, columns]: four bytes of depth per element; zeros beyond n."""
+    """uint32[panels, steps, columns]: four bytes of depth per element; anything beyond n, where nobody looks."""
     starts: Int32Array
     """int32[panels, slices, columns]: what the bias of A' makes too much, negated; empty without bias."""
     factors: Factors
@@ -425,9 +425,8 @@ def _pack(
     rows = _rows_of_b(variant, k)
     for panel in range(panels):
         first = panel * columns
-        count = min(columns, n - first)
-        fill(slice(first, first + count), rows[:count])
-        rows[count:] = 0
+        real = slice(first, min(first + columns, n))
+        fill(real, rows[: real.stop - first])
         kernels.pack(rows.view(np.uint32), packed[panel])
         if kernels.sum_slices is not None:
             kernels.sum_slices(packed[panel], _steps(variant, rank), -variant.bias, starts[panel])

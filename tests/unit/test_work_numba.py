@@ -18,7 +18,7 @@ from chain.types import Hash32
 from compute.engines.base import Attempt, Order, Output, Stage, Withdrawn, self_test, unobserved
 from compute.engines.numba_int8 import NumbaEngine
 from compute.engines.numba_load import AVX2, VNNI, Variant, best_variant, load_kernels
-from compute.engines.numba_noise import correction_operands
+from compute.engines.numba_noise import correction_operands, factors_of
 from compute.engines.numpy_blocks import NumpyEngine
 from compute.engines.select import AUTO, GPU_ENGINES, choose_engine
 from compute.engines.streamed_commit import commit_streamed
@@ -166,6 +166,16 @@ def test_denoising_is_exact_for_operands_made_to_match_the_noise(
     attempt = engine.run(Order(prepared, a, 1, Output.PRODUCT))
     assert attempt.product is not None
     assert not attempt.product.any()
+
+
+def test_thin_products_outgrow_int16(engine: NumbaEngine) -> None:
+    """Rows made to match the chains of 512 slices: sums of bytes are kept as int16 only as long as they fit."""
+    loops = engine._loops(custom(64, 16, 4096))
+    factors = factors_of(Hash32(SEED), loops.profile, 4, 1 << 15, loops.reaches)
+    matrix = (63 * factors.right[:4]).astype(np.int8)
+    expected = exact_product(matrix, factors.right)
+    assert expected.max() > 1 << 15
+    assert np.array_equal(loops.chain_sums(matrix, factors, unobserved), expected)
 
 
 @pytest.mark.parametrize("largest", [100, (1 << 15) - 1, 1 << 15, 126 << 13])
