@@ -64,7 +64,7 @@ def quantised(sums: Matrix) -> Matrix:
 class MiningProduct:
     """Stands in for `@`: the same product, and what it drew."""
 
-    def __init__(self, newest: Callable[[], Template], won: Callable[[Template, bytes], None]) -> None:
+    def __init__(self, newest: Callable[[], Template], won: Callable[[bytes], None]) -> None:
         self._newest = newest
         self._won = won
         self.tickets = Tickets()
@@ -75,7 +75,7 @@ class MiningProduct:
         for win in tickets.winners:
             check(template, win.certificate, win.ticket)
         if tickets.winners:
-            self._won(template, tickets.winners[0].certificate)
+            self._won(tickets.winners[0].certificate)
         self.tickets += tickets
         return product
 
@@ -97,20 +97,20 @@ def practice() -> Template:
 def mining(url: str | None, say: Callable[[str], None]) -> Iterator[MiningProduct]:
     """A product that mines for the node at `url`, or for practice."""
     if url is None:
-        yield MiningProduct(practice, lambda template, certificate: None)
+        yield MiningProduct(practice, lambda certificate: None)
         return
-    from node.template_feed import TemplateFeed
+    from node.template_feed import TemplateFeed, template_of
 
     with TemplateFeed(url) as feed:
-        versions: dict[Template, int] = {}
+        work = feed.newest()
 
         def newest() -> Template:
-            now = feed.newest()
-            versions[now.template] = now.version
-            return now.template
+            nonlocal work
+            work = feed.newest()
+            return template_of(work)
 
-        def won(template: Template, certificate: bytes) -> None:
-            answer = feed.submit(versions[template], certificate)
+        def won(certificate: bytes) -> None:
+            answer = feed.submit(work.version, certificate)
             say(
                 f"  win handed in: {answer.outcome.value} {answer.block.hex() if answer.block else answer.reason}"
             )

@@ -67,22 +67,22 @@ def run(
     from node.cli.context import address_named
     from node.cli.node import LOG_FORMAT, LOG_TIME
     from node.mining.program import MinerSettings, run_miner
+    from node.mining.work_forms import parse_work
     from node.rpc.client import RpcClient
 
     url = node_url(url)
     with RpcClient(url, timeout_s=10) as client:
         info = client.call("node_info")
         spec = from_json(json.dumps(client.call("chain_spec")["spec"]))
-        address = address_named(who or info["address"], spec.address_prefix, keys_dir)
-        text = encode_address(spec.address_prefix, address)
-        client.call("work_template", address=text)
+        account = address_named(who or info["address"], spec.address_prefix, keys_dir)
+        address = encode_address(spec.address_prefix, account)
+        parse_work(client.call("work_template", address=address), address)
     settings = MinerSettings(
         url=url,
         genesis=info["genesis"],
         profile=profile_of(spec.profile_id),
         block_time_ms=spec.pace.block_time_ms,
         address=address,
-        address_text=text,
         engine=engine,
         devices=devices_here(device, cpu_workers, engine),
         report_s=report_s,
@@ -90,7 +90,7 @@ def run(
     logging.basicConfig(level=log_level.upper(), format=LOG_FORMAT, datefmt=LOG_TIME)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     names = ", ".join(each.name + (f" ({each.model})" if each.model else "") for each in settings.devices)
-    click.echo(f"Mining for {text} on {info['chain_id']} at {url} with {names}.")
+    click.echo(f"Mining for {address} on {info['chain_id']} at {url} with {names}.")
     run_miner(settings, click.echo)
 
 

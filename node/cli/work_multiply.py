@@ -18,8 +18,9 @@ from node.cli.context import address_named, connect, json_option, keys_option, r
 
 if TYPE_CHECKING:
     from compute.api import Multiplication, Template, Win
+    from node.mining.work import Work
     from node.rpc.client import RpcClient
-    from node.template_feed import NodeTemplate, TemplateFeed
+    from node.template_feed import TemplateFeed
 
 LEAST_PANEL_ROWS = 256
 """Fewer rows would spend too much on B, which is committed again under every template."""
@@ -198,7 +199,9 @@ def _run(
     work: Multiplication, feed: TemplateFeed | None, report: _Report, say: Callable[[str], None]
 ) -> None:
     """Every panel under the newest template, each win handed in before the next panel."""
-    template = _practice() if feed is None else feed.newest().template
+    from node.template_feed import template_of
+
+    template = _practice() if feed is None else template_of(feed.newest())
     report.engine, report.profile = work.engine(template.profile).name, template.profile.name
     started_ns = said_ns = time.monotonic_ns()
     while not work.finished:
@@ -206,7 +209,7 @@ def _run(
             drawn = work.advance(template)
         else:
             now = feed.newest()
-            drawn = work.advance(now.template, report.panel_rows(now.block_time_ms))
+            drawn = work.advance(template_of(now), report.panel_rows(now.block_time_ms))
             report.versions.add(now.version)
             if drawn.winners:
                 report.wins.append(_hand_in(feed, now, drawn.winners[0]))
@@ -217,10 +220,10 @@ def _run(
             said_ns = time.monotonic_ns()
             say(f"{work.rows_done:,} of {work.rows:,} rows, {scaled(report.macs_per_second, 'MAC/s')}")
     if feed is not None and feed.fault is not None:
-        say(f"the node no longer answers: {feed.fault}")
+        say(f"the last template stayed the newest: {feed.fault}")
 
 
-def _hand_in(feed: TemplateFeed, now: NodeTemplate, win: Win) -> _Win:
+def _hand_in(feed: TemplateFeed, now: Work, win: Win) -> _Win:
     from chain.errors import TileworkError
 
     try:

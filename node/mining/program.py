@@ -9,7 +9,6 @@ from functools import partial
 
 import trio
 
-from chain.types import Address
 from compute.spec.profiles import Profile
 from node.amounts import scaled
 from node.mining.devices import Device
@@ -34,8 +33,8 @@ class MinerSettings:
     genesis: str
     profile: Profile
     block_time_ms: int
-    address: Address
-    address_text: str
+    address: str
+    """Of the account that earns the coinbase, spelled for this network."""
     engine: str
     devices: tuple[Device, ...]
     report_s: int
@@ -55,7 +54,7 @@ async def _mine(settings: MinerSettings, say: Callable[[str], object]) -> None:
     timeout_s = WAIT_MS / 1000 + _POLL_SLACK_S
     async with AsyncRpcClient(settings.url, timeout_s=timeout_s) as client, trio.open_nursery() as nursery:
         nursery.start_soon(stop_on_signal, nursery.cancel_scope)
-        source = RpcSource(client, settings.genesis, settings.address, settings.address_text, clock)
+        source = RpcSource(client, settings.genesis, settings.address, clock)
         miner = Miner(
             source,
             settings.devices,

@@ -54,7 +54,7 @@ WORKER = "compute/worker.py"
 CUDA = "compute/engines/cuda_driver.py"
 SLOT = "node/mining/slot.py"
 PRODUCT = "node/mining/product.py"
-RPC_SOURCE = "node/mining/rpc_source.py"
+WORK_FORMS = "node/mining/work_forms.py"
 
 _UNIT = "tests/unit/"
 T_PROFILES = _UNIT + "test_work_profiles.py"
@@ -1070,7 +1070,7 @@ def _process() -> list[Mutation]:
             (T_DETAILS + "::test_a_worker_names_the_engine_that_it_tries",),
         ),
         (
-            RPC_SOURCE,
+            WORK_FORMS,
             "POW-WORKER-4",
             "miners of other rules",
             'if form["work_rules"] != WORK_RULES:',

@@ -71,7 +71,7 @@ def test_status_shows_devices(tilework: Tilework, url: str) -> None:
 
 
 def source(node: MemoryNode, client: AsyncRpcClient, *, genesis: str | None = None) -> RpcSource:
-    return RpcSource(client, genesis or node.chain.genesis.id.hex(), BOB.address, OWN, VirtualClock(0))
+    return RpcSource(client, genesis or node.chain.genesis.id.hex(), OWN, VirtualClock(0))
 
 
 async def test_work_over_rpc_is_the_nodes(node: MemoryNode, url: str) -> None:
@@ -170,3 +170,9 @@ async def test_a_win_is_handed_in_again_where_the_connection_broke(
     assert submission.outcome is Outcome.ACCEPTED
     with pytest.raises(LocalFault):
         await source(node, Answers(work_submit=[GONE] * 3)).submit(1, b"")
+
+
+async def test_an_answer_to_a_win_that_makes_no_sense_is_a_refusal(node: MemoryNode) -> None:
+    submission = await source(node, Answers(work_submit={"outcome": "perhaps"})).submit(1, b"")
+    assert submission.outcome is Outcome.REFUSED
+    assert "WORK_SUBMISSION" in submission.reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import numpy as np
 import pytest
 
 from chain.bech32m import encode_address
-from chain.errors import LocalFault, Policy
+from chain.errors import Invalid, LocalFault, Policy
 from compute import api
 from compute.engines.base import Attempt, Order
 from compute.engines.numpy_blocks import NumpyEngine
-from compute.spec.profiles import CPU
+from compute.spec.profiles import CPU, PROFILES
 from node.cli import work_multiply
 from node.mining.work import WORK_RULES, Outcome, Submission
-from node.template_feed import TemplateFeed, parse_template
+from node.mining.work_forms import parse_submission, parse_work
+from node.template_feed import TemplateFeed, template_of
+from tests import mining
 from tests.unit.cli_runner import Tilework
 from tests.unit.rpc_node import BOB, OPERATOR, PREFIX, MemoryNode, served
 
@@ -183,12 +186,15 @@ def test_panels_follow_the_block_time() -> None:
     assert report.panel_rows(2000) == 256 * 5
 
 
+HEADER = mining.Node(mining.SPEC, miner=4).template().header
+MINER = encode_address(PREFIX, HEADER.miner)
 FORM = {
     "version": 7,
-    "sigma": "aa",
-    "target": "00" * 31 + "01",
+    "sigma": HEADER.sigma().hex(),
+    "target": f"{HEADER.target:064x}",
     "profile_id": 1,
-    "height": 3,
+    "height": HEADER.height,
+    "parent": HEADER.parent.hex(),
     "block_time_ms": 2000,
     "work_rules": WORK_RULES,
 }
@@ -221,14 +227,14 @@ class ScriptedNode:
 
 def test_a_feed_follows_the_versions() -> None:
     node = ScriptedNode([FORM, FORM | {"version": 8}, FORM | {"version": 9}])
-    with TemplateFeed("http://node", "tiletest1x", client=node) as feed:
+    with TemplateFeed("http://node", MINER, client=node) as feed:
         feed.wait_beyond(7, 20)
         feed.wait_beyond(8, 20)
         assert feed.newest().version == 9
-        assert feed.newest().template.target == 1
+        assert template_of(feed.newest()).target == HEADER.target
         assert feed.fault is None
     assert [asked.get("after") for asked in node.asked[:3]] == [None, 7, 8]
-    assert {asked["address"] for asked in node.asked} == {"tiletest1x"}
+    assert {asked["address"] for asked in node.asked} == {MINER}
 
 
 def test_a_feed_keeps_the_last_template_while_the_node_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,22 +253,63 @@ def test_a_feed_without_a_first_template_does_not_open() -> None:
     assert node.closed.is_set()
 
 
+def test_a_feed_takes_no_template_that_pays_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.template_feed._RETRY_S", 0.0)
+    bob = encode_address(PREFIX, BOB.address)
+    with (
+        pytest.raises(Invalid, match="WORK_TEMPLATE"),
+        TemplateFeed("http://node", bob, ScriptedNode([FORM])),
+    ):
+        pass
+    other = replace(HEADER, miner=BOB.address).sigma().hex()
+    node = ScriptedNode([FORM, FORM | {"version": 8, "sigma": other}, FORM | {"version": 9}])
+    with TemplateFeed("http://node", MINER, client=node) as feed:
+        feed.wait_beyond(7, 20)
+        assert feed.newest().version == 9
+
+
 @pytest.mark.parametrize(
     ("changed", "code"),
     [
-        ({"sigma": "no hex"}, "RPC_ANSWER"),
-        ({"target": "00" * 32}, "RPC_ANSWER"),
-        ({"target": None}, "RPC_ANSWER"),
-        ({"profile_id": 99}, "RPC_ANSWER"),
+        ({"sigma": "no hex"}, "WORK_TEMPLATE"),
+        ({"sigma": "00" * 3000}, "WORK_TEMPLATE"),
+        ({"target": "00" * 32}, "WORK_TEMPLATE"),
+        ({"target": f"{HEADER.target - 1:064x}"}, "WORK_TEMPLATE"),
+        ({"target": None}, "WORK_TEMPLATE"),
+        ({"version": "7"}, "WORK_TEMPLATE"),
+        ({"version": -1}, "WORK_TEMPLATE"),
+        ({"version": 1 << 63}, "WORK_TEMPLATE"),
+        ({"block_time_ms": None}, "WORK_TEMPLATE"),
+        ({"profile_id": []}, "WORK_TEMPLATE"),
+        ({"profile_id": 99}, "WORK_PROFILE"),
         ({"work_rules": WORK_RULES + 1}, "WORK_RULES"),
     ],
 )
-def test_answers_that_are_no_templates(changed: dict[str, Any], code: str) -> None:
-    with pytest.raises(LocalFault) as caught:
-        parse_template(FORM | changed)
+def test_answers_that_are_no_work(changed: dict[str, Any], code: str) -> None:
+    with pytest.raises((Invalid, Policy)) as caught:
+        parse_work(FORM | changed, MINER)
     assert caught.value.code == code
-    with pytest.raises(LocalFault):
-        parse_template(None)
+
+
+def test_a_target_that_the_profile_does_not_allow_is_no_work() -> None:
+    """Also where the header says the same."""
+    for target in (0, PROFILES[1].max_target + 1):
+        sigma = replace(HEADER, target=target).sigma().hex()
+        with pytest.raises(Invalid, match="WORK_TEMPLATE"):
+            parse_work(FORM | {"sigma": sigma, "target": f"{target:064x}"}, None)
+
+
+@pytest.mark.parametrize("form", [None, [], "text", 7, {}])
+def test_answers_that_are_nothing(form: Any) -> None:
+    with pytest.raises(Invalid, match="WORK_TEMPLATE"):
+        parse_work(form, None)
+    with pytest.raises(Invalid, match="WORK_SUBMISSION"):
+        parse_submission(form)
+
+
+def test_height_and_parent_are_what_the_header_says() -> None:
+    work = parse_work(FORM | {"height": 99, "parent": "ab" * 32}, None)
+    assert (work.height, work.parent) == (HEADER.height, HEADER.parent)
 
 
 def test_the_address_is_spelled_for_the_network(

@@ -19,8 +19,8 @@ from compute.messages import Mine
 from compute.workbench import Workbench
 from node.importer import Importer
 from node.mining.desk import KEPT_TEMPLATES, MAX_ADDRESSES, MAX_WAITING, REFRESH_MS, WorkDesk
-from node.mining.rpc_source import header_of
 from node.mining.work import WORK_RULES, Outcome, Work
+from node.mining.work_forms import header_of
 from node.rpc.registry import Cost, bind
 from node.rpc.server import RpcApp
 from node.rpc.table import METHODS, method_named

@@ -26,7 +26,7 @@ from compute.spec.freivalds import challenge, find_wrong_row
 from compute.spec.profiles import CPU, DEV, GPU, TEST, assert_sound
 from compute.spec.reference import reference_attempt
 from compute.spec.tiles import fold
-from node.mining.rpc_source import RpcSource
+from node.mining.work_forms import parse_work
 from tests.work_samples import SIGMA, random_matrix
 
 SEED = Hash32(bytes(range(1, 33)))
@@ -186,4 +186,4 @@ def test_a_worker_names_the_engine_that_it_tries() -> None:
 def test_work_of_other_rules_is_refused() -> None:
     """[POW-WORKER-4]."""
     with pytest.raises(Policy, match="WORK_RULES"):
-        RpcSource._parsed(object.__new__(RpcSource), {"work_rules": 2})
+        parse_work({"work_rules": 2}, None)
