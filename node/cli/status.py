@@ -86,7 +86,7 @@ def screen(form: dict[str, Any], info: dict[str, Any], now_ms: int) -> list[str]
 def device_line(device: dict[str, Any]) -> str:
     """What multiplies on this node, or why it does not."""
     doing = f"{device['engine']}, {scaled(device['macs_per_second'], 'MAC/s')}, {device['tickets']:,} tickets"
-    return f"{device['device']}: {doing if device['engine'] else device['state']}" + (
+    return f"{device['device']}: {doing if device['state'] == 'running' else device['state']}" + (
         f"; last failure: {device['failure']}" if device["failure"] else ""
     )
 

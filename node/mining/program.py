@@ -14,7 +14,7 @@ from node.amounts import scaled
 from node.mining.devices import Device
 from node.mining.miner import Miner
 from node.mining.rpc_source import WAIT_MS, RpcSource
-from node.mining.status import SlotStatus
+from node.mining.status import SlotStatus, State
 from node.ports import SystemRng, ThreadCpu, WallClock
 from node.rpc.client import AsyncRpcClient
 from node.signals import stop_on_signal
@@ -98,7 +98,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _cells(status: SlotStatus) -> tuple[str, ...]:
-    failure = f": {status.failure}" if status.failure and not status.engine else ""
+    failure = f": {status.failure}" if status.failure and status.state is not State.RUNNING else ""
     return (
         status.device,
         status.engine or "-",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from chain.errors import LocalFault, Policy, TileworkError
+from node.mining.pause import GrowingPause
 from node.mining.work import Outcome, Submission, Work
 from node.mining.work_forms import parse_submission, parse_work
 from node.ports import Clock
@@ -39,7 +40,7 @@ class RpcSource:
             Invalid: WORK_TEMPLATE if it hands out work for somebody else, or no work at all.
             TileworkError: another refusal of the node.
         """
-        pause_ms = FIRST_PAUSE_MS
+        pause = GrowingPause(FIRST_PAUSE_MS, LONGEST_PAUSE_MS)
         while True:
             try:
                 if self._is_away:
@@ -55,8 +56,7 @@ class RpcSource:
                     self._is_away = True
                 if after:
                     return None
-                await self._clock.sleep_ms(pause_ms)
-                pause_ms = min(2 * pause_ms, LONGEST_PAUSE_MS)
+                await self._clock.sleep_ms(pause.take())
                 continue
             work = parse_work(form, self._address)
             if work.version != after:
@@ -79,10 +79,11 @@ class RpcSource:
     async def _return(self) -> None:
         """Raises: Policy WORK_NETWORK if another network answers now."""
         info = await self._client.call("node_info")
-        if info["genesis"] != self._genesis:
+        genesis = str(info.get("genesis"))
+        if genesis != self._genesis:
             raise Policy(
                 "WORK_NETWORK",
-                found=f"genesis {info['genesis'][:16]} at {self._client.url}",
+                found=f"genesis {genesis[:16]} at {self._client.url}",
                 allowed=f"genesis {self._genesis[:16]}, as before",
                 hint="Another network uses this port now: start the miner again.",
             )

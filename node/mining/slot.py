@@ -1,7 +1,8 @@
 """One device and the worker on it: started, fed, listened to, watched, and started again on the next engine.
 
 Whatever goes wrong with a worker (it cannot start, ends, falls silent, or computes wrongly) costs its engine the place
-on this device. A GPU without an engine left is quarantined; the CPU begins again with all engines after a pause.
+on this device. A GPU without an engine left is quarantined; the CPU begins again with all engines after a pause. Memory
+that is short just now is nobody's fault: idle work rests for a while, and the same engine tries again.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from compute.messages import (
 )
 from node.feed import Feed
 from node.mining.devices import Device
+from node.mining.pause import GrowingPause
 from node.mining.status import SlotStatus, State
 from node.ports import Clock, Worker
 
@@ -43,6 +45,9 @@ LONGEST_PAUSE_MS = 300_000
 _SOUND_S = 600
 """A worker that lived for so long was no failed start: the pause begins at its shortest again."""
 _BENCH_MS = 500
+_MEMORY_SHORT = "WORK_MEMORY"
+"""Code with which a worker refuses what would not fit now; it goes on."""
+_SHOWN_CHARACTERS = 200
 
 MakeWorker: TypeAlias = Callable[[Device, str, frozenset[str]], Worker]
 """A worker, not yet started, on a device with an engine (or `auto`) and without the engines of a set."""
@@ -74,12 +79,15 @@ class Slot:
         self._clock = clock
         self._won = won
         self._failed_engines: frozenset[str] = frozenset()
-        self._pause_ms = FIRST_PAUSE_MS
+        self._engine_pause = GrowingPause(FIRST_PAUSE_MS, LONGEST_PAUSE_MS)
+        self._memory_pause = GrowingPause(FIRST_PAUSE_MS, LONGEST_PAUSE_MS)
         self._worker: Worker | None = None
         self._orders = Feed()
         self._order: Mine | None = None
         self._measuring = False
         self._is_stale = False
+        self._memory_short = ""
+        """Why idle work rests; empty while it does not."""
         self._pending: _Pending | None = None
         self._loaded: set[Hash32] = set()
         self._heard_s = 0.0
@@ -104,7 +112,7 @@ class Slot:
             started_s = trio.current_time()
             fault = await self._live(worker)
             if trio.current_time() - started_s >= _SOUND_S:
-                self._pause_ms = FIRST_PAUSE_MS
+                self._engine_pause.restart()
             await self._recover(worker.engine, fault)
 
     def offer(self, order: Mine | None) -> None:
@@ -160,6 +168,7 @@ class Slot:
         """The life of one worker; what ended it."""
         self.status = replace(self.status, state=State.STARTING, engine="", macs_per_second=0)
         self._last_failure = self._distrust = None
+        self._memory_short = ""
         self._is_stale = True
         self.life += 1
         self._distrusted = trio.Event()
@@ -202,11 +211,14 @@ class Slot:
 
         An order is patient only if all those it stands for were.
         """
-        self._measuring = True
-        await worker.send(Bench(self._profile_id, _BENCH_MS))
+        await self._measure(worker)
         sent: Mine | None = None
         while True:
             seen, order = self._orders.version, self._order
+            if self._memory_short:
+                await self._rest(worker)
+                sent = None
+                continue
             if order is not sent:
                 self._heard_s = trio.current_time() if sent is None else self._heard_s
                 patient = int(not self._is_stale)
@@ -214,6 +226,30 @@ class Slot:
                 await worker.send(replace(order, patient=patient) if order is not None else Idle())
                 sent = order
             await self._orders.after(seen)
+
+    async def _measure(self, worker: Worker) -> None:
+        self._measuring = True
+        self._heard_s = trio.current_time()
+        await worker.send(Bench(self._profile_id, _BENCH_MS))
+
+    async def _rest(self, worker: Worker) -> None:
+        """No idle attempts until the memory they need may be free; panels of jobs, which can be smaller, go on."""
+        log.warning(
+            "memory-short device=%s why=%s next=idle work again in %d s",
+            self.device.name,
+            self._memory_short,
+            self._memory_pause.next_ms // 1000,
+        )
+        self.status = replace(
+            self.status, state=State.PAUSED, macs_per_second=0, failure=self._memory_short[:_SHOWN_CHARACTERS]
+        )
+        # What was refused is forgotten there; a newer order may have been on its way.
+        await worker.send(Idle())
+        await self._clock.sleep_ms(self._memory_pause.take())
+        self.status = replace(self.status, state=State.RUNNING)
+        self._memory_short = ""
+        if not self.rate:
+            await self._measure(worker)
 
     async def _listen(self, worker: Worker) -> None:
         while True:
@@ -230,6 +266,8 @@ class Slot:
                 if self._pending is not None:
                     self._pending.done(event)
             case Progress() if event.attempts:
+                if not self._memory_short:
+                    self._memory_pause.restart()
                 rate = event.macs * 1000 // max(1, event.busy_ms)
                 self.status = replace(status, macs_per_second=rate, tickets=status.tickets + event.tickets)
             case BenchDone():
@@ -242,16 +280,22 @@ class Slot:
                 pass
 
     def _take_failure(self, event: Failed) -> None:
-        """A panel that was refused, with which the worker goes on or ends; or an order it cannot carry out at all.
+        """A panel or an idle attempt that was refused, and the worker goes on; or an order it cannot carry out at all.
 
         Raises:
             LocalFault: with the worker's code, for the latter.
         """
-        self._last_failure = event
-        if event.job == NO_JOB:
+        if event.job != NO_JOB:
+            self._last_failure = event
+            if self._pending is not None:
+                self._pending.refuse(event)
+        elif event.code == _MEMORY_SHORT:
+            self._measuring = False
+            self._memory_short = _one_line(event.text) or event.code
+            self._orders.publish()
+        else:
+            self._last_failure = event
             raise LocalFault(event.code, found=event.text)
-        if self._pending is not None:
-            self._pending.refuse(event)
 
     async def _watch(self) -> None:
         """Raises: LocalFault WORKER_SILENT once a worker with orders has been silent for too long."""
@@ -266,7 +310,8 @@ class Slot:
                 )
 
     def _has_orders(self) -> bool:
-        return self._order is not None or self._measuring or self._pending is not None
+        idle_work = self._order is not None and not self._memory_short
+        return idle_work or self._measuring or self._pending is not None
 
     async def _until_distrusted(self) -> None:
         await self._distrusted.wait()
@@ -281,8 +326,8 @@ class Slot:
         if engine and fault.code != "WORK_ENGINE_UNUSABLE":
             self._failed_engines |= {engine}
             left = self.device.engines(self._engine, self._failed_engines)
-        why = " ".join(str(fault).split())
-        self.status = replace(self.status, engine="", macs_per_second=0, failure=why[:200])
+        why = _one_line(str(fault))
+        self.status = replace(self.status, engine="", macs_per_second=0, failure=why[:_SHOWN_CHARACTERS])
         if left:
             self._report(engine, why, left[0])
         elif self.device.is_gpu and self._engine == AUTO and engine:
@@ -290,11 +335,10 @@ class Slot:
             self.status = replace(self.status, state=State.QUARANTINED)
             self.ready.publish()
         else:
-            self._report(engine, why, f"all engines again in {self._pause_ms // 1000} s")
+            self._report(engine, why, f"all engines again in {self._engine_pause.next_ms // 1000} s")
             self._failed_engines = frozenset()
             self.status = replace(self.status, state=State.PAUSED)
-            await self._clock.sleep_ms(self._pause_ms)
-            self._pause_ms = min(2 * self._pause_ms, LONGEST_PAUSE_MS)
+            await self._clock.sleep_ms(self._engine_pause.take())
 
     def _report(self, engine: str, why: str, following: str) -> None:
         log.warning(
@@ -336,6 +380,10 @@ class _Pending:
     def _settle(self, result: PanelDone | LocalFault) -> None:
         self._result = result
         self._event.set()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _first(group: BaseExceptionGroup[LocalFault]) -> LocalFault:

@@ -54,6 +54,7 @@ WORKER = "compute/worker.py"
 CUDA = "compute/engines/cuda_driver.py"
 SLOT = "node/mining/slot.py"
 PRODUCT = "node/mining/product.py"
+PAUSE = "node/mining/pause.py"
 WORK_FORMS = "node/mining/work_forms.py"
 
 _UNIT = "tests/unit/"
@@ -1014,11 +1015,11 @@ def _process() -> list[Mutation]:
             (T_SLOT + "::test_an_engine_that_does_not_start_gives_way_to_the_next",),
         ),
         (
-            SLOT,
+            PAUSE,
             "POW-ENGINE-4",
             "pauses that do not grow",
-            "min(2 * self._pause_ms, LONGEST_PAUSE_MS)",
-            "self._pause_ms",
+            "min(2 * self.next_ms, self._longest_ms)",
+            "self.next_ms",
             (T_SLOT + "::test_a_cpu_without_engines_tries_all_again_after_growing_pauses",),
         ),
         (

@@ -26,12 +26,13 @@ from compute.messages import (
     Load,
     Mine,
     Panel,
+    PanelDone,
     Progress,
     Ready,
 )
 from compute.spec.profiles import TEST
 from node.mining.devices import Device
-from node.mining.slot import FIRST_PAUSE_MS, WATCHDOG_S, Slot
+from node.mining.slot import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, WATCHDOG_S, Slot
 from node.mining.status import State
 from tests.node_world import VirtualClock
 
@@ -43,6 +44,7 @@ JOB = JobId(b"j" * 32)
 MATRIX_A = Load(Hash32(b"a" * 32), 1, 1, b"\1")
 MATRIX_B = Load(Hash32(b"b" * 32), 1, 1, b"\1")
 PANEL = Panel(1, b"sigma", 1, TEST.profile_id, JOB, 0, MATRIX_A.matrix, 0, 1, MATRIX_B.matrix)
+TOO_LARGE = Failed("WORK_MEMORY", "WORK_MEMORY: found 9 MiB for 1 x 1 x 1,\nallowed 1 MiB free", NO_JOB)
 Behaviour = Callable[["ScriptedWorker"], Awaitable[None]]
 
 
@@ -56,6 +58,7 @@ class ScriptedWorker:
         self.engine = left[0] if left else ""
         self.commands: list[Command] = []
         self.stopped = False
+        self.has_room = True
         self.made_s = trio.current_time()
         self._script = scripts.get(self.engine, lives)
         self._events: deque[Event] = deque()
@@ -72,7 +75,7 @@ class ScriptedWorker:
         await trio.lowlevel.checkpoint()
         self.commands.append(command)
         if isinstance(command, Bench):
-            self.say(BenchDone(command.profile_id, 1_000))
+            self.say(BenchDone(command.profile_id, 1_000) if self.has_room else TOO_LARGE)
 
     async def receive(self) -> Event:
         while not self._events:
@@ -315,3 +318,91 @@ async def test_a_worker_that_lied_is_replaced(
             await trio.sleep(0.01)
         assert (await built.settled()).engine == CPU_NAMES[1]
         assert "WORK_PRODUCT" in failures(caplog)[0]
+
+
+def refuses_idle_work(worker: ScriptedWorker) -> list[float]:
+    """From now on every standing order is refused for its memory; when they came."""
+    came: list[float] = []
+    send = worker.send
+
+    async def refuse(command: Command) -> None:
+        await send(command)
+        if isinstance(command, Mine):
+            came.append(trio.current_time())
+            worker.say(TOO_LARGE)
+
+    worker.send = refuse  # type: ignore[method-assign]
+    return came
+
+
+async def test_memory_that_is_short_rests_idle_work_and_costs_no_engine(
+    caplog: pytest.LogCaptureFixture, autojump_clock: object
+) -> None:
+    """Pauses grow far beyond the watchdog's patience: a device that rests is not silent."""
+    async with trial(GPU) as built:
+        worker = await built.settled()
+        came = refuses_idle_work(worker)
+        built.slot.offer(WORK)
+        await trio.sleep(1)
+        status = built.slot.status
+        assert (status.state, status.engine, status.macs_per_second) == (State.PAUSED, GPU_NAMES[0], 0)
+        assert status.failure == "WORK_MEMORY: found 9 MiB for 1 x 1 x 1, allowed 1 MiB free"
+        await trio.sleep(3 * LONGEST_PAUSE_MS / 1000)
+        pauses_ms = [round(1000 * (after - before)) for before, after in pairwise(came)]
+        grown = [min(FIRST_PAUSE_MS << step, LONGEST_PAUSE_MS) for step in range(len(pauses_ms))]
+        assert pauses_ms == grown
+        assert pauses_ms[-1] == LONGEST_PAUSE_MS > WATCHDOG_S * 1000
+        assert built.workers == [worker]
+        lines = failures(caplog)
+        assert len(lines) == len(came)
+        why = "WORK_MEMORY: found 9 MiB for 1 x 1 x 1, allowed 1 MiB free"
+        assert lines[0] == f"memory-short device=gpu-0 why={why} next=idle work again in 5 s"
+        assert lines[1].endswith("in 10 s")
+
+
+async def test_idle_work_that_fits_again_goes_on_and_the_next_pause_is_short(autojump_clock: object) -> None:
+    newer = Mine(2, b"newer", 1, TEST.profile_id, bytes(32))
+    async with trial() as built:
+        worker = await built.settled()
+        built.slot.offer(WORK)
+        for _ in range(2):
+            await trio.sleep(1)
+            del worker.commands[:]
+            worker.say(TOO_LARGE)
+            await trio.sleep(1)
+            built.slot.offer(newer)
+            await trio.sleep(1)
+            assert worker.commands == [Idle()], "no order while the device rests"
+            await trio.sleep(FIRST_PAUSE_MS / 1000)
+            assert worker.commands == [Idle(), newer], "the newest one afterwards, and no other"
+            assert built.slot.status.state is State.RUNNING
+            worker.say(Progress(1, attempts=2, macs=10_000, tickets=32, busy_ms=500))
+
+
+async def test_a_device_that_rests_still_makes_panels(autojump_clock: object) -> None:
+    async with trial() as built:
+        worker = await built.settled()
+        built.slot.offer(WORK)
+        await trio.sleep(1)
+        worker.say(TOO_LARGE)
+        await trio.sleep(1)
+        made = PanelDone(1, JOB, 0, 0, 1, b"\1\0\0\0", 1, 0, 1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(built.slot.panel, PANEL, MATRIX_A, MATRIX_B)
+            await trio.sleep(1)
+            worker.say(made)
+        assert built.slot.status.state is State.PAUSED
+
+
+async def test_a_measurement_that_did_not_fit_is_made_later(autojump_clock: object) -> None:
+    async def is_full(worker: ScriptedWorker) -> None:
+        worker.has_room = False
+
+    async with trial(**{CPU_NAMES[0]: is_full}) as built:
+        await trio.sleep(1)
+        worker = built.worker
+        assert worker.commands == [Bench(TEST.profile_id, 500), Idle()]
+        assert not built.slot.rate
+        worker.has_room = True
+        assert await built.settled() is worker
+        assert built.slot.status.state is State.RUNNING
