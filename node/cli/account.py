@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from node.amounts import tile
-from node.cli.context import address_named, connect, json_option, keys_option, rpc_option, show
+from node.cli.context import address_named, connect, json_amounts_option, keys_option, rpc_option, show
 
 
 @click.group()
@@ -19,7 +19,7 @@ def account() -> None:
 @click.argument("who", metavar="ADDRESS|NAME")
 @rpc_option
 @keys_option
-@json_option
+@json_amounts_option
 def show_account(who: str, url: str | None, keys_dir: Path | None, as_json: bool) -> None:
     """Show an account by its address, or by the name of a key."""
     from chain.bech32m import encode_address

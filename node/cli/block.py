@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from node.amounts import scaled, tile
-from node.cli.context import connect, json_option, rpc_option, show
+from node.cli.context import connect, json_amounts_option, json_option, rpc_option, show
 from node.cli.errors import REFUSED, CommandFailed
 from node.cli.files import read_bounded, write_file
 
@@ -25,7 +25,7 @@ def block() -> None:
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the canonical bytes to a file."
 )
 @rpc_option
-@json_option
+@json_amounts_option
 def show_block(identity: str, out: Path | None, url: str | None, as_json: bool) -> None:
     """Show a block, or save it for `block verify`."""
     with connect(url) as client:

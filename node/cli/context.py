@@ -33,10 +33,17 @@ def rpc_option(command: C) -> C:
 
 
 def json_option(command: C) -> C:
-    """Adds --json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, with amounts in grains.")(
-        command
-    )
+    """Adds --json, for answers without amounts of money."""
+    return _json_option("Print JSON.")(command)
+
+
+def json_amounts_option(command: C) -> C:
+    """Adds --json, for answers that hold amounts of money."""
+    return _json_option("Print JSON, with amounts in grains.")(command)
+
+
+def _json_option(text: str) -> Callable[[C], C]:
+    return click.option("--json", "as_json", is_flag=True, help=text)
 
 
 def keys_option(command: C) -> C:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from node.amounts import parse_amount, tile
-from node.cli.context import json_option, show
+from node.cli.context import json_amounts_option, show
 
 if TYPE_CHECKING:
     from genesis.spec import ChainSpec
@@ -105,7 +105,7 @@ def build(
 
 @genesis.command("show")
 @click.argument("file", type=click.Path(path_type=Path))
-@json_option
+@json_amounts_option
 def show_genesis(file: Path, as_json: bool) -> None:
     """Show a genesis file: its hash, the id of its first block, and what it founds."""
     summary = _summary(read_spec(file))

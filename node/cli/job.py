@@ -9,7 +9,15 @@ import click
 
 from node.amounts import scaled, tile
 from node.cli.amounts import AMOUNT
-from node.cli.context import address_named, connect, json_option, key_option, rpc_option, show, signing_key
+from node.cli.context import (
+    address_named,
+    connect,
+    json_amounts_option,
+    key_option,
+    rpc_option,
+    show,
+    signing_key,
+)
 
 if TYPE_CHECKING:
     from chain.keys import SigningKey
@@ -62,7 +70,7 @@ def job() -> None:
 @_TIMEOUT
 @key_option
 @rpc_option
-@json_option
+@json_amounts_option
 def submit(
     file_a: Path,
     file_b: Path,
@@ -122,7 +130,7 @@ def submit(
 @click.argument("identity", metavar="ID")
 @_TIMEOUT
 @rpc_option
-@json_option
+@json_amounts_option
 def wait(identity: str, timeout_s: int, url: str | None, as_json: bool) -> None:
     """Follow a job until it ends; succeeds only if it settles (exit code 4 otherwise)."""
     from node.cli.job_wait import follow
@@ -160,7 +168,7 @@ def result(identity: str, out: Path, url: str | None) -> None:
 @click.option("--wait", is_flag=True, help="Return once it is in a block.")
 @key_option
 @rpc_option
-@json_option
+@json_amounts_option
 def cancel(
     identity: str, wait: bool, key_name: str | None, keys_dir: Path | None, url: str | None, as_json: bool
 ) -> None:
@@ -185,7 +193,7 @@ def cancel(
 @job.command("show")
 @click.argument("identity", metavar="ID")
 @rpc_option
-@json_option
+@json_amounts_option
 def show_job(identity: str, url: str | None, as_json: bool) -> None:
     """Show everything about a job."""
     from node.cli.job_wait import event_line
@@ -225,7 +233,7 @@ def show_job(identity: str, url: str | None, as_json: bool) -> None:
 )
 @click.option("--status", help="Only jobs in this status, for example settled.")
 @rpc_option
-@json_option
+@json_amounts_option
 def list_jobs(limit: int, status: str | None, url: str | None, as_json: bool) -> None:
     """List jobs, newest first."""
     with connect(url) as client:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from node.amounts import scaled, span, tile
-from node.cli.context import connect, json_option, rpc_option, show
+from node.cli.context import connect, json_amounts_option, rpc_option, show
 
 WATCH_S = 1
 STALE_BLOCKS = 20
@@ -18,7 +18,7 @@ STALE_AT_LEAST_MS = 60_000
 
 @click.command()
 @rpc_option
-@json_option
+@json_amounts_option
 @click.option("--watch", is_flag=True, help="One line per second until Ctrl-C.")
 def status(url: str | None, as_json: bool, watch: bool) -> None:
     """Where a node stands: head, peers, work, money."""

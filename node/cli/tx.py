@@ -9,7 +9,15 @@ import click
 
 from node.amounts import tile
 from node.cli.amounts import AMOUNT
-from node.cli.context import address_named, connect, json_option, key_option, rpc_option, show, signing_key
+from node.cli.context import (
+    address_named,
+    connect,
+    json_amounts_option,
+    key_option,
+    rpc_option,
+    show,
+    signing_key,
+)
 
 
 @click.group()
@@ -39,7 +47,7 @@ _TIMEOUT = click.option(
 @_TIMEOUT
 @key_option
 @rpc_option
-@json_option
+@json_amounts_option
 def transfer(
     receiver: str,
     amount: int,
@@ -75,7 +83,7 @@ def transfer(
 @_TIMEOUT
 @key_option
 @rpc_option
-@json_option
+@json_amounts_option
 def stake(
     amount: int,
     wait: bool,
@@ -107,7 +115,7 @@ def stake(
 @tx.command("show")
 @click.argument("identity", metavar="ID")
 @rpc_option
-@json_option
+@json_amounts_option
 def show_transaction(identity: str, url: str | None, as_json: bool) -> None:
     """Show a transaction and what became of it."""
     with connect(url) as client:
