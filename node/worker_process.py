@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import trio
 
-from chain.errors import LocalFault, TileworkError
+from chain.errors import Invalid, LocalFault
 from compute.messages import (
     LENGTH_BYTES,
     Command,
@@ -100,11 +100,11 @@ class WorkerProcess:
                 raise await self._lost() from error
 
     async def receive(self) -> Event:
-        size = payload_bytes(await self._read(LENGTH_BYTES))
-        payload = await self._read(size)
+        """The next event.  Raises: LocalFault WORKER_LOST, also for anything that is no event."""
         try:
-            return parse_event(payload)
-        except TileworkError as error:
+            size = payload_bytes(await self._read(LENGTH_BYTES))
+            return parse_event(await self._read(size))
+        except Invalid as error:
             raise LocalFault(
                 "WORKER_LOST", found=str(error), allowed="events of compute/messages.py"
             ) from error

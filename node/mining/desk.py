@@ -67,8 +67,6 @@ class WorkDesk:
         self._given.move_to_end(address)
         newest = next(reversed(given.values()), None)
         if newest is None or not self._stands(newest, body, now_ms):
-            if newest is not None and newest.header.parent != body.header.parent:
-                given.clear()
             newest = body.given_to(address, self._next_version(), now_ms)
             given[newest.number] = newest
             self._forget(given)
@@ -133,6 +131,8 @@ class WorkDesk:
             # The pool changed, but nothing that fits into this block.
             self._body = body if renewed.transactions == body.transactions else renewed
         else:
+            # On the earlier head nobody can win any more.
+            self._given.clear()
             self._body = self._build(now_ms)
         self._body_ms, self._pool_version = now_ms, pool
         return self._body
@@ -142,11 +142,7 @@ class WorkDesk:
 
     def _stands(self, template: Template, body: Template, now_ms: int) -> bool:
         is_young = now_ms - template.header.time_ms < self._chain.spec.pace.block_time_ms // _TIME_SHARE
-        return (
-            is_young
-            and template.header.parent == body.header.parent
-            and template.transactions is body.transactions
-        )
+        return is_young and template.transactions is body.transactions
 
     def _next_version(self) -> int:
         self._version += 1

@@ -290,7 +290,11 @@ class Miner:
         )
         life = slot.life
         done = await slot.panel(order, step.a, step.b)
-        step.rows.put(first, count, done.product, (slot, life))
+        try:
+            step.rows.put(first, count, done.product, (slot, life))
+        except LocalFault as fault:
+            slot.distrust(life, fault)
+            raise
         step.work.tickets += done.tickets
         step.work.winners += done.winners
         step.work.panels += 1

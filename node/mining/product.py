@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from chain.errors import LocalFault
 from chain.tensors import TensorInfo
 from compute.spec.freivalds import find_wrong_row
 from compute.spec.padding import row_panels
@@ -14,6 +15,7 @@ from node.feed import Feed
 from node.tensors import as_matrix
 
 _M = TypeVar("_M")
+_ENTRY_BYTES = 4
 
 
 class Rows(Generic[_M]):
@@ -25,7 +27,7 @@ class Rows(Generic[_M]):
         self._made: dict[int, tuple[int, _M]] = {}
         self._missing = rows
         self._changed = Feed()
-        self.data = bytearray(rows * columns * 4)
+        self.data = bytearray(rows * columns * _ENTRY_BYTES)
 
     @property
     def is_complete(self) -> bool:
@@ -49,8 +51,14 @@ class Rows(Generic[_M]):
         self._changed.publish()
 
     def put(self, first: int, count: int, product: bytes, maker: _M) -> None:
-        """Rows that are made."""
-        row_bytes = self._columns * 4
+        """Rows that are made.  Raises: LocalFault WORK_PRODUCT if they are not `count` whole rows."""
+        row_bytes = self._columns * _ENTRY_BYTES
+        if len(product) != count * row_bytes:
+            raise LocalFault(
+                "WORK_PRODUCT",
+                found=f"a panel of {len(product)} bytes",
+                allowed=f"{count} rows of {row_bytes} bytes",
+            )
         self.data[first * row_bytes : (first + count) * row_bytes] = product
         self._made[first] = (count, maker)
         self._missing -= count

@@ -117,6 +117,16 @@ async def test_versions_of_an_earlier_run_mean_nothing(built: Desk, autojump_clo
     assert (await again.submit(before.version, b"")).outcome is Outcome.STALE
 
 
+async def test_templates_on_an_earlier_head_are_not_kept(built: Desk, autojump_clock: object) -> None:
+    """Also those of addresses that ask no more; an empty block's body is the same on every head."""
+    before = [built.desk.current(key(number).address) for number in range(4)]
+    await built.importer.take(built.node.next_block())
+    after = built.desk.current(key(0).address)
+    assert after.parent == built.node.chain.head.id
+    assert list(built.desk._given) == [key(0).address]
+    assert (await built.desk.submit(before[0].version, b"")).outcome is Outcome.STALE
+
+
 async def test_a_win_becomes_a_block_that_pays_its_miner(built: Desk, autojump_clock: object) -> None:
     work = built.desk.current(MINER)
     submission = await built.desk.submit(work.version, win(work))

@@ -56,6 +56,17 @@ class Lies(InlineWorker):
         return PanelDone(**fields | {"product": wrong.tobytes()})
 
 
+class LeavesOut(InlineWorker):
+    """Sends every panel without its last entry."""
+
+    async def receive(self) -> Event:
+        event = await super().receive()
+        if not isinstance(event, PanelDone):
+            return event
+        fields = {name: getattr(event, name) for name in event.__slots__}
+        return PanelDone(**fields | {"product": event.product[:-4]})
+
+
 class FailsItsSelfTest(InlineWorker):
     async def start(self) -> Ready:
         raise LocalFault("WORK_SELF_TEST", found=f"a wrong product from engine {self.engine}")
@@ -139,6 +150,18 @@ async def test_a_wrong_product_is_made_again_and_the_liar_loses_its_engine(
         assert f"device={TWO[0].name} engine={FIRST} why=WORK_PRODUCT" in line
         height = node.chain.head.height
         await net.until(lambda: node.chain.head.height > height)
+
+
+async def test_a_panel_that_is_not_whole_is_made_again_and_costs_the_engine(
+    tmp_path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(tmp_path) as net:
+        net.worker_kinds = {(TWO[0].name, FIRST): LeavesOut}
+        node = await net.start(0, devices=TWO)
+        await running(net, node)
+        assert await multiplied(node) == exact()
+        (line,) = failures(caplog)
+        assert f"device={TWO[0].name} engine={FIRST} why=WORK_PRODUCT: found a panel of" in line
 
 
 async def test_wrong_products_without_end_are_given_up(tmp_path: Path, autojump_clock: object) -> None:

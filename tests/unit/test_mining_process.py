@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,17 @@ async def test_a_worker_that_cannot_be_started_is_a_fault(monkeypatch: pytest.Mo
     with pytest.raises(LocalFault) as caught:
         await WorkerProcess("auto", TEST.profile_id).start()
     assert caught.value.code == "WORKER_START"
+
+
+@pytest.mark.parametrize("said", [b"Hello!\n", bytes(8), b"\0\0\0\1?"], ids=["text", "nothing", "no event"])
+async def test_a_worker_that_talks_nonsense_is_a_fault(said: bytes) -> None:
+    """A library that prints to standard output must not take the node with it."""
+    worker = WorkerProcess("auto", TEST.profile_id)
+    worker._command = [sys.executable, "-c", f"import os; os.write(1, {said!r}); os.read(0, 1)"]
+    with pytest.raises(LocalFault) as caught:
+        await worker.start()
+    await worker.stop()
+    assert caught.value.code == "WORKER_LOST"
 
 
 @pytest.mark.parametrize("device", [Device("cpu"), Device("gpu-1", "GPU-5d0c")])
