@@ -92,7 +92,7 @@ def found(directory: Path, accounts: int) -> None:
     kv.close()
     shutil.copytree(directory / "founder", directory / "importer")
     kv = LevelKV.open(directory / "founder")
-    chain = Chain(kv, spec, chain.genesis, tree, chain.head)
+    chain = Chain.open(kv, spec)
     keys = [sender(number) for number in range(SENDERS)]
     nonces = [0] * SENDERS
     numbers = random.Random(4)
