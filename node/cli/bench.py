@@ -21,6 +21,7 @@ ALL = "all"
 DEFAULT_SIZES = (1024, 2048, 4096)
 _SLOW = "reference"
 """Left out of `all`: the specification itself, hundreds of times slower than the rest."""
+_MAX_DIGITS = 9
 _COLUMNS = {
     "engine": 9,
     "m x n x k": 17,
@@ -47,14 +48,16 @@ class Sizes(click.ParamType[Any]):
         shapes = []
         for part in value.split(","):
             numbers = [number.strip() for number in part.split("x")]
-            if len(numbers) not in (1, 3) or not all(
-                number.isascii() and number.isdigit() and int(number) for number in numbers
-            ):
+            if len(numbers) not in (1, 3) or not all(map(_is_size, numbers)):
                 self.fail(
                     f"{part!r} is neither an edge such as 1024 nor a shape such as 512x4096x1024.", param, ctx
                 )
             shapes.append(tuple(int(number) for number in numbers) if len(numbers) == 3 else (int(part),) * 3)
         return tuple(shapes)
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS and int(text) > 0
 
 
 @click.group()

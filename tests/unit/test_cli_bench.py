@@ -84,6 +84,7 @@ def test_all_leaves_the_reference_out_and_says_what_cannot_run(
         (2, ("--sizes", "12,fast"), "'fast' is neither an edge"),
         (2, ("--sizes", "1x2"), "'1x2' is neither an edge"),
         (2, ("--sizes", "²"), "is neither an edge"),
+        (2, ("--sizes", "9" * 5000), "is neither an edge"),
         (2, ("--profile", "fast"), "'fast' is none of test, dev, cpu, gpu."),
         (2, ("--rounds", "0"), "rounds"),
         (1, ("--sizes", "2048"), "WORK_SHAPE: found m = 2048, allowed multiples of 16 up to 1024"),

@@ -81,6 +81,18 @@ class HasNoMemory(InlineWorker):
             await super().send(command)
 
 
+class HasRoomForPanelsOnly(InlineWorker):
+    """On a GPU that something else fills: idle attempts are as large as the device allows, panels are not."""
+
+    async def send(self, command: Command) -> None:
+        if isinstance(command, Mine):
+            self.commands.append(command)
+            self._events.append(Failed("WORK_MEMORY", "WORK_MEMORY: found 9 GiB, allowed 1 GiB free", NO_JOB))
+            self._wake.set()
+        else:
+            await super().send(command)
+
+
 async def multiplied(node: Node) -> bytes:
     miner = node.miner
     assert miner is not None
@@ -197,6 +209,23 @@ async def test_one_device_without_memory_leaves_the_product_to_the_others(
         node = await net.start(0, devices=TWO)
         await running(net, node)
         assert await multiplied(node) == exact()
+
+
+async def test_a_device_without_memory_for_idle_work_still_serves_jobs_and_is_shown(
+    tmp_path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(tmp_path) as net:
+        net.worker_kinds = {("cpu", FIRST): HasRoomForPanelsOnly}
+        node = await net.start(0)
+        await net.until(lambda: bool(failures(caplog, "memory-short")))
+        assert node.miner is not None
+        (status,) = node.devices
+        assert (status.state, status.engine) == (State.PAUSED, FIRST)
+        assert "paused: WORK_MEMORY: found 9 GiB, allowed 1 GiB free" in table(node.miner)[-1]
+        assert await multiplied(node) == exact()
+        await trio.sleep(1_000)
+        assert len(net.workers["node-0"]) == 1
+        assert not failures(caplog)
 
 
 async def test_where_the_last_gpu_is_quarantined_the_cpu_takes_over_and_the_node_goes_on(
