@@ -21,6 +21,7 @@ from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_typ
 
 import msgpack
 
+from chain.compiled import Decoder, Encoder, compile_record
 from chain.errors import Invalid
 from chain.ints import U63_MAX
 
@@ -44,6 +45,12 @@ class WireType(ABC):
     def decode(self, wire: Any) -> Any:
         """The value of what msgpack carried.  Raises: Invalid ENC_*."""
 
+    def plain(self, value: str) -> str:
+        """Source of a test that the variable `value` needs neither `encode` nor `decode`: it is inside the bounds and
+        the same on the wire. Never true unless a type says more; see chain.compiled."""
+        del value
+        return "False"
+
 
 @dataclass(frozen=True, slots=True)
 class Uint(WireType):
@@ -59,6 +66,9 @@ class Uint(WireType):
         if type(wire) is not int or not self.minimum <= wire <= self.maximum:
             raise Invalid("ENC_INT", found=_shown(wire), allowed=f"integer {self.minimum}..{self.maximum}")
         return wire
+
+    def plain(self, value: str) -> str:
+        return f"type({value}) is int and {self.minimum} <= {value} <= {self.maximum}"
 
 
 U63 = Uint()
@@ -78,6 +88,9 @@ class Raw(WireType):
             raise Invalid("ENC_BYTES", found=_kind(wire), allowed=f"{self.size} bytes")
         return wire
 
+    def plain(self, value: str) -> str:
+        return f"type({value}) is bytes and len({value}) == {self.size}"
+
 
 @dataclass(frozen=True, slots=True)
 class Blob(WireType):
@@ -92,6 +105,9 @@ class Blob(WireType):
         if type(wire) is not bytes or len(wire) > self.maximum:
             raise Invalid("ENC_BYTES", found=_kind(wire), allowed=f"at most {self.maximum} bytes")
         return wire
+
+    def plain(self, value: str) -> str:
+        return f"type({value}) is bytes and len({value}) <= {self.maximum}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +129,9 @@ class Text(WireType):
         if size_bytes > self.maximum:
             raise Invalid("ENC_TEXT", found=f"{size_bytes} bytes", allowed=f"at most {self.maximum} bytes")
         return wire
+
+    def plain(self, value: str) -> str:
+        return f"type({value}) is str and {value}.isascii() and len({value}) <= {self.maximum}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +215,7 @@ class Record:
     """No encoding of this record may be longer; checked before anything is decoded."""
 
     def to_wire(self) -> list[Any]:
-        return [kind.encode(getattr(self, name)) for name, kind in layout(type(self))]
+        return _compiled(type(self))[0](self)
 
     def to_bytes(self) -> bytes:
         """Canonical encoding.  Raises: Invalid if a field is out of its bounds."""
@@ -204,20 +223,21 @@ class Record:
 
     @classmethod
     def from_wire(cls, wire: Any) -> Self:
-        parts = layout(cls)
-        if type(wire) is not tuple or len(wire) != len(parts):
-            raise Invalid(
-                "ENC_RECORD", found=_kind(wire), allowed=f"{cls.__name__}: array of {len(parts)} fields"
-            )
-        return cls(**{name: kind.decode(part) for (name, kind), part in zip(parts, wire, strict=True)})
+        _, decode, count = _compiled(cls)
+        if type(wire) is not tuple or len(wire) != count:
+            raise Invalid("ENC_RECORD", found=_kind(wire), allowed=f"{cls.__name__}: array of {count} fields")
+        value: Self = decode(wire)
+        return value
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Decode; the bytes must be the canonical encoding.  Raises: Invalid ENC_*."""
         if len(data) > cls.MAX_BYTES:
             raise Invalid("ENC_SIZE", found=f"{len(data)} bytes", allowed=f"at most {cls.MAX_BYTES} bytes")
-        value = cls.from_wire(unpack(data))
-        if value.to_bytes() != data:
+        wire = unpack(data)
+        value = cls.from_wire(wire)
+        # Every wire type encodes what it decoded as what was on the wire, so the wire itself need not be made again.
+        if pack(wire) != data:
             raise Invalid(
                 "ENC_CANON", found=f"another encoding of a {cls.__name__}", allowed="the shortest form"
             )
@@ -236,6 +256,18 @@ def layout(record: type[Record]) -> tuple[tuple[str, WireType], ...]:
 
 _LAYOUTS: dict[type[Record], tuple[tuple[str, WireType], ...]] = {}
 """Reading annotations is slow; classes do not change."""
+
+
+def _compiled(record: type[Record]) -> tuple[Encoder, Decoder, int]:
+    """(encoder, decoder, number of fields) of a record class."""
+    found = _COMPILED.get(record)
+    if found is None:
+        parts = layout(record)
+        found = _COMPILED[record] = (*compile_record(record, parts), len(parts))
+    return found
+
+
+_COMPILED: dict[type[Record], tuple[Encoder, Decoder, int]] = {}
 
 
 def pack(wire: Any) -> bytes:

@@ -631,7 +631,7 @@ def _attempt() -> list[Mutation]:
             CODEC,
             "POW-CERT-1",
             "any encoding of a certificate",
-            "if value.to_bytes() != data:",
+            "if pack(wire) != data:",
             "if False:",
             (T_TAMPERS,),
         ),
