@@ -60,6 +60,7 @@ WORK_FORMS = "node/mining/work_forms.py"
 _UNIT = "tests/unit/"
 T_PROFILES = _UNIT + "test_work_profiles.py"
 T_SPEC = _UNIT + "test_work_spec.py"
+T_MINER_COMMAND = _UNIT + "test_cli_miner.py"
 T_DETAILS = _UNIT + "test_work_rule_details.py"
 T_VERIFY = _UNIT + "test_work_verify.py"
 T_HOSTILE = _UNIT + "test_work_hostile.py"
@@ -1023,6 +1024,14 @@ def _process() -> list[Mutation]:
             (T_SLOT + "::test_a_cpu_without_engines_tries_all_again_after_growing_pauses",),
         ),
         (
+            SLOT,
+            "POW-ENGINE-6",
+            "memory that is short as an engine's fault",
+            "elif event.code == _MEMORY_SHORT:",
+            "elif False:",
+            (T_SLOT + "::test_memory_that_is_short_rests_idle_work_and_costs_no_engine",),
+        ),
+        (
             SERVICE,
             "POW-ENGINE-5",
             "stale work that goes on",
@@ -1077,6 +1086,14 @@ def _process() -> list[Mutation]:
             'if form["work_rules"] != WORK_RULES:',
             "if False:",
             (T_DETAILS + "::test_work_of_other_rules_is_refused",),
+        ),
+        (
+            WORK_FORMS,
+            "POW-WORKER-4",
+            "work that pays somebody else",
+            "if address is not None and header.miner != _account(address):",
+            "if False:",
+            (T_MINER_COMMAND + "::test_work_for_somebody_else_is_refused",),
         ),
     ]
     return [Mutation(tag, what, path, old, new, tests) for path, tag, what, old, new, tests in rows]
