@@ -16,8 +16,11 @@ from chain.blocks import Block, Header, Receipt
 from chain.codec import pack, unpack
 from chain.errors import Invalid, LocalFault, Missing
 from chain.kv import KV, Sync
+from chain.ledger import Namespace
 from chain.state import StateReader, StateTree, decode_undo, encode_undo
 from chain.state.overlay import Overlay
+from chain.state.reader import state_key
+from chain.state_proof import StateProof
 from chain.types import ZERO_HASH, BlockHash, Hash32, Height, JobId, TxId
 from compute.spec.claim import NO_BINDING
 from consensus.transition import Outcome, Parent, check_commitments, run_block
@@ -153,6 +156,11 @@ class Chain:
         meta = self.meta(header.id)
         assert meta is not None
         return Parent(header, meta.ticket, meta.binding)
+
+    def prove(self, namespace: Namespace, identifier: bytes) -> StateProof:
+        """A proof, for whoever trusts the head's header, of what the state after the head holds."""
+        proof = self._tree.prove_either(state_key(namespace, identifier))
+        return StateProof(self.head, namespace, identifier, proof)
 
     def stage_root(self, outcome: Outcome) -> Hash32:
         """State root that an outcome on top of the head would have."""

@@ -159,6 +159,12 @@ class StateTree:
             return None
         return AbsenceProof((Witness(page.key(at), page.value(at), self._path(place, page.keys[at])),))
 
+    def prove_either(self, key: StateKey) -> InclusionProof | AbsenceProof:
+        """A proof of what is under `key`, be it a value or nothing."""
+        proof = self.prove(key) or self.prove_absent(key)
+        assert proof is not None
+        return proof
+
     def _locate(self, key: StateKey) -> int:
         """The place of the page that holds `key`, or would."""
         number = int.from_bytes(key, "big")

@@ -17,6 +17,7 @@ GROUPS = {
     "tx": ("node.cli.tx", "tx"),
     "job": ("node.cli.job", "job"),
     "block": ("node.cli.block", "block"),
+    "proof": ("node.cli.proof", "proof"),
     "work": ("node.cli.work", "work"),
     "bench": ("node.cli.bench", "bench"),
     "keys": ("node.cli.keys", "keys"),

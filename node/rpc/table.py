@@ -7,12 +7,20 @@ from typing import Any
 
 from chain.errors import Policy
 from node.release import release
-from node.rpc import account_methods, blob_methods, chain_methods, job_methods, node_methods, work_methods
+from node.rpc import (
+    account_methods,
+    blob_methods,
+    chain_methods,
+    job_methods,
+    node_methods,
+    state_methods,
+    work_methods,
+)
 from node.rpc.backend import NodeBackend
 from node.rpc.jsonrpc import UNKNOWN_METHOD
 from node.rpc.registry import Field, Form, Method, Parameter, method
 
-_FAMILIES = (chain_methods, account_methods, job_methods, blob_methods, work_methods, node_methods)
+_FAMILIES = (chain_methods, account_methods, state_methods, job_methods, blob_methods, work_methods, node_methods)
 
 
 @method(

@@ -13,12 +13,17 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from chain.kv import Sync
+from chain.ledger import Namespace, state_key
 from chain.leveldb import LevelKV
 from chain.state import StateTree, encode_undo, verify_inclusion
-from chain.types import StateKey
+from chain.state_proof import StateProof, parse, to_json
+from chain.types import Height, StateKey
+from genesis.build import genesis_header
+from genesis.presets import PRESETS
 
 BATCH = 20_000
 BLOCKS = 15
@@ -70,6 +75,18 @@ def blocks(tree: StateTree, store: LevelKV, accounts: int, changes: int) -> dict
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+def file_check_us(tree: StateTree, accounts: int) -> float:
+    """CPU time to check one proof from the text of its file: JSON, header, canonical form, path."""
+    header = replace(genesis_header(PRESETS["test"], tree.root), height=Height(1))
+    shown = StateProof(header, Namespace.ACCOUNT, b"", tree.prove_either(state_key(Namespace.ACCOUNT, b"")))
+    text = to_json(shown)
+    rounds = min(PROOFS, accounts)
+    start = time.process_time()
+    for _ in range(rounds):
+        parse(text).check()
+    return (time.process_time() - start) / rounds * 1e6
+
+
 def main(accounts: int, changes: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         store = LevelKV.open(Path(place) / "db")
@@ -96,6 +113,7 @@ def main(accounts: int, changes: int) -> None:
         checked = time.process_time()
         print(f"     prove {(made_at - start) / len(proofs) * 1e6:9.1f} us")
         print(f"    verify {(checked - checked_from) / len(proofs) * 1e6:9.1f} us, all good {sound}")
+        print(f"      file {file_check_us(tree, accounts):9.1f} us to read and check a proof file")
         print(f"     proof {statistics.mean(sizes):9.0f} bytes mean, {max(sizes)} most")
         print(f"       rss {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:9.0f} MB")
         store.close()
