@@ -62,11 +62,10 @@ class Context:
 
     def account(self, address: Address) -> Account:
         """The account at an address; one that was never used is empty."""
-        data = self.state.get(state_key(Namespace.ACCOUNT, address))
-        return Account.from_bytes(data) if data is not None else EMPTY_ACCOUNT
+        return self.state.load(state_key(Namespace.ACCOUNT, address), Account) or EMPTY_ACCOUNT
 
     def put_account(self, address: Address, account: Account) -> None:
-        self.state.put(state_key(Namespace.ACCOUNT, address), account.to_bytes())
+        self.state.store(state_key(Namespace.ACCOUNT, address), account)
 
     def debit(self, address: Address, amount: int) -> None:
         """Take coins out of a balance; the caller puts them somewhere.  Raises: Invalid BALANCE."""
@@ -87,22 +86,22 @@ class Context:
 
     @property
     def chain(self) -> ChainState:
-        data = self.state.get(CHAIN_KEY)
-        assert data is not None, "genesis writes the chain state"
-        return ChainState.from_bytes(data)
+        chain = self.state.load(CHAIN_KEY, ChainState)
+        assert chain is not None, "genesis writes the chain state"
+        return chain
 
     def put_chain(self, chain: ChainState) -> None:
-        self.state.put(CHAIN_KEY, chain.to_bytes())
+        self.state.store(CHAIN_KEY, chain)
 
     @property
     def tickets(self) -> tuple[Ticket, ...]:
         """Winning tickets of the last blocks, the parent's last."""
-        data = self.state.get(TICKETS_KEY)
-        return TicketRing.from_bytes(data).tickets if data is not None else ()
+        ring = self.state.load(TICKETS_KEY, TicketRing)
+        return ring.tickets if ring is not None else ()
 
     def add_ticket(self, ticket: Ticket) -> None:
         """Remember the newest ticket, forget the oldest."""
-        self.state.put(TICKETS_KEY, TicketRing((*self.tickets, ticket)[-TICKET_RING:]).to_bytes())
+        self.state.store(TICKETS_KEY, TicketRing((*self.tickets, ticket)[-TICKET_RING:]))
 
     def lock(self, amount: int) -> None:
         """Count coins taken from a balance as locked (escrow, bond, stake)."""
@@ -123,8 +122,8 @@ class Context:
 
     def steps_due(self, height: int) -> int:
         """How many automatic steps a height already has."""
-        data = self.state.get(height_key(Namespace.AGENDA, height))
-        return AgendaLength.from_bytes(data).steps if data is not None else 0
+        length = self.state.load(height_key(Namespace.AGENDA, height), AgendaLength)
+        return length.steps if length is not None else 0
 
     def require_agenda_room(self, height: int) -> None:
         """For steps whose height a sender chooses: nobody may pile up work in one block [STF-AGENDA].
@@ -144,8 +143,8 @@ class Context:
         assert height > self.height
         due = self.steps_due(height)
         item = AgendaItem(kind, subject.ljust(32, b"\0"), number)
-        self.state.put(agenda_key(height, due), item.to_bytes())
-        self.state.put(height_key(Namespace.AGENDA, height), AgendaLength(due + 1).to_bytes())
+        self.state.store(agenda_key(height, due), item)
+        self.state.store(height_key(Namespace.AGENDA, height), AgendaLength(due + 1))
 
     def take_agenda(self) -> tuple[AgendaItem, ...]:
         """Remove and return what is due now, in the order in which it was asked for."""

@@ -2,50 +2,94 @@
 
 A block runs on one overlay over the tree, each transaction on a child of it: `merge` keeps what the
 transaction did, dropping the child undoes it.
+
+Entries keep their decoded form beside their bytes: a transfer alone reads the record of its sender three times.
+Reads of the base are remembered too, so it must not change while an overlay over it is in use.
 """
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from chain.codec import Record
 from chain.errors import Invalid
 from chain.state.reader import MAX_VALUE_BYTES, StateReader
 from chain.types import StateKey
+
+R = TypeVar("R", bound=Record)
+_Entry = tuple[bytes | None, Record | None]
+"""What a key holds (None: nothing), and the record that is the same, once somebody asked for it."""
+_NOTHING: _Entry = None, None
 
 
 class Overlay:
     """A writable view of `base`; reading falls through to it."""
 
-    __slots__ = ("_base", "_changes")
+    __slots__ = ("_base", "_changes", "_layers", "_parent", "_seen")
 
-    def __init__(self, base: StateReader) -> None:
+    def __init__(self, base: StateReader, parent: Overlay | None = None) -> None:
+        """A view of `base`, on top of the changes of `parent`, if there is one."""
         self._base = base
-        self._changes: dict[StateKey, bytes | None] = {}
+        self._parent = parent
+        self._changes: dict[StateKey, _Entry] = {}
+        self._seen: dict[StateKey, _Entry] = parent._seen if parent else {}
+        self._layers: tuple[dict[StateKey, _Entry], ...] = (
+            (self._changes, *parent._layers) if parent else (self._changes, self._seen)
+        )
+        """Where an entry may be found before the base is asked: the first that has it is right."""
 
     def get(self, key: StateKey, /) -> bytes | None:
-        if key in self._changes:
-            return self._changes[key]
-        return self._base.get(key)
+        for layer in self._layers:
+            if key in layer:
+                return layer[key][0]
+        data = self._base.get(key)
+        self._seen[key] = data, None
+        return data
+
+    def load(self, key: StateKey, kind: type[R]) -> R | None:
+        """The record under `key`, decoded; None if there is none.  Raises: Invalid ENC_* if it is of another kind."""
+        for layer in self._layers:
+            if key in layer:
+                break
+        else:
+            layer = self._seen
+            layer[key] = self._base.get(key), None
+        data, record = layer[key]
+        if data is None:
+            return None
+        if type(record) is not kind:
+            record = kind.from_bytes(data)
+            layer[key] = data, record
+        return record
 
     def put(self, key: StateKey, value: bytes) -> None:
         """Set `value` under `key`.  Raises: Invalid STATE_VALUE if it is too large."""
-        if len(value) > MAX_VALUE_BYTES:
-            raise Invalid(
-                "STATE_VALUE", found=f"{len(value)} bytes", allowed=f"at most {MAX_VALUE_BYTES} bytes"
-            )
-        self._changes[key] = value
+        self._put(key, value, None)
+
+    def store(self, key: StateKey, record: Record) -> None:
+        """Set a record under `key`.  Raises: Invalid STATE_VALUE, or ENC_* if a field is out of its bounds."""
+        self._put(key, record.to_bytes(), record)
 
     def delete(self, key: StateKey) -> None:
         """Remove `key`; nothing happens if it is absent."""
-        self._changes[key] = None
+        self._changes[key] = _NOTHING
 
     def child(self) -> Overlay:
         """A nested overlay; its changes reach this one only by `merge`."""
-        return Overlay(self)
+        return Overlay(self._base, self)
 
     def merge(self, child: Overlay) -> None:
         """Take over the changes of a child of this overlay."""
-        assert child._base is self
+        assert child._parent is self
         self._changes.update(child._changes)
 
     def changes(self) -> dict[StateKey, bytes | None]:
         """What was put (a value) or deleted (None), by ascending key whatever the order of the writes."""
-        return {key: self._changes[key] for key in sorted(self._changes)}
+        return {key: self._changes[key][0] for key in sorted(self._changes)}
+
+    def _put(self, key: StateKey, value: bytes, record: Record | None) -> None:
+        if len(value) > MAX_VALUE_BYTES:
+            raise Invalid(
+                "STATE_VALUE", found=f"{len(value)} bytes", allowed=f"at most {MAX_VALUE_BYTES} bytes"
+            )
+        self._changes[key] = value, record
