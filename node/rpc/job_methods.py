@@ -10,6 +10,7 @@ from chain.types import JobId
 from node.rpc.backend import ChainView, NodeBackend
 from node.rpc.forms import Json
 from node.rpc.job_forms import job_form, job_summary
+from node.rpc.one_head import at_one_head
 from node.rpc.registry import Cost, Field, Form, Parameter, method
 from vm.jobs.record import Job, Status
 
@@ -50,11 +51,15 @@ MAX_SEARCHED = 5_000
 )
 async def job_get(node: NodeBackend, *, id: str) -> Json:
     identity = JobId(bytes.fromhex(id))
-    job = load(node.chain, identity)
-    own = job.provider == node.address
-    return await job_form(identity, job, node.chain) | {
-        "tickets_drawn": node.tickets_drawn(identity) if own else None
-    }
+
+    async def read() -> Json:
+        job = load(node.chain, identity)
+        own = job.provider == node.address
+        return await job_form(identity, job, node.chain) | {
+            "tickets_drawn": node.tickets_drawn(identity) if own else None
+        }
+
+    return await at_one_head(node.chain, read)
 
 
 @method(
@@ -73,15 +78,19 @@ async def job_list(node: NodeBackend, *, limit: int, status: str | None) -> Json
     if status is not None and status.upper() not in Status.__members__:
         raise Policy("JOB_STATUS", found=status, allowed=", ".join(Status.__members__))
     chain = node.chain
-    found: list[Json] = []
-    for identity in chain.jobs(MAX_SEARCHED if status is not None else limit):
-        await trio.lowlevel.checkpoint()  # other tasks run between the records
-        job = load(chain, identity)
-        if status is None or job.status == Status[status.upper()]:
-            found.append(job_summary(identity, job, chain.spec.address_prefix))
-        if len(found) >= limit:
-            break
-    return {"jobs": found}
+
+    async def read() -> Json:
+        found: list[Json] = []
+        for identity in chain.jobs(MAX_SEARCHED if status is not None else limit):
+            await trio.lowlevel.checkpoint()  # other tasks run between the records
+            job = load(chain, identity)
+            if status is None or job.status == Status[status.upper()]:
+                found.append(job_summary(identity, job, chain.spec.address_prefix))
+            if len(found) >= limit:
+                break
+        return {"jobs": found}
+
+    return await at_one_head(chain, read)
 
 
 def load(chain: ChainView, identity: JobId) -> Job:
