@@ -48,6 +48,8 @@ class Outcome:
 
     changes: Mapping[StateKey, bytes | None]
     receipts: tuple[Receipt, ...]
+    receipt_data: tuple[bytes, ...]
+    """The canonical encoding of each receipt."""
     receipt_root: Hash32
     transaction_root: Hash32
 
@@ -94,10 +96,12 @@ class Transition:
         self.context.put_chain(replace(chain, base_fee_grains=Grains(base_fee)))
         automatic = Receipt(TxId(ZERO_HASH), "", 0, Grains(0), Grains(0), tuple(self.context.events))
         receipts = (automatic, *self._receipts)
+        data = tuple(receipt.to_bytes() for receipt in receipts)
         return Outcome(
             changes=self._state.changes(),
             receipts=receipts,
-            receipt_root=list_root(Tag.RECEIPT_LEAF, [receipt.to_bytes() for receipt in receipts]),
+            receipt_data=data,
+            receipt_root=list_root(Tag.RECEIPT_LEAF, data),
             transaction_root=list_root(Tag.TX_LEAF, self._transactions),
         )
 

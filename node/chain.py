@@ -242,7 +242,7 @@ class Chain:
             (tables.meta_key(block_id), replace(meta, standing=Standing.VALID).to_bytes()),
             (tables.height_index_key(block.header.height), block_id),
             (tables.undo_key(block_id), encode_undo(staged.undo)),
-            (tables.receipts_key(block_id), pack([receipt.to_bytes() for receipt in outcome.receipts])),
+            (tables.receipts_key(block_id), pack(outcome.receipt_data)),
             (tables.META_HEAD, block_id),
             *staged.writes,
             *((key, value) for key, value in _indexes(block_id, block.header.height, outcome.receipts)),

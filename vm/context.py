@@ -74,6 +74,12 @@ class Context:
             raise Invalid("BALANCE", found=account.balance_grains, allowed=f"at least {amount} grains")
         self.put_account(address, replace(account, balance_grains=Grains(account.balance_grains - amount)))
 
+    def use_nonce(self, address: Address, fee_grains: int) -> None:
+        """Count a transaction of an account that holds the fee, and take the fee; the caller puts it somewhere."""
+        account = self.account(address)
+        balance = Grains(account.balance_grains - fee_grains)
+        self.put_account(address, replace(account, nonce=account.nonce + 1, balance_grains=balance))
+
     def credit(self, address: Address, amount: int) -> None:
         """Put coins, taken from somewhere by the caller, into a balance; nothing happens for zero."""
         if amount:
@@ -117,6 +123,17 @@ class Context:
         """Destroy coins that the caller took from somewhere."""
         chain = self.chain
         self.put_chain(replace(chain, burned_grains=Grains(add(chain.burned_grains, amount))))
+
+    def collect_fee(self, burned: int, tip: int) -> None:
+        """Destroy one part of a fee that the caller took from somewhere, keep the other for the block's producer."""
+        chain = self.chain
+        self.put_chain(
+            replace(
+                chain,
+                burned_grains=Grains(add(chain.burned_grains, burned)),
+                pending_tips_grains=Grains(chain.pending_tips_grains + tip),
+            )
+        )
 
     # -- agenda -----------------------------------------------------------------------------------------------------
 

@@ -56,8 +56,8 @@ class Transaction(Record):
         )
 
 
-def check_authorisation(transaction: Transaction) -> None:
-    """The sender's own key, and nobody else's, has signed [TX-AUTH].
+def check_authorisation(transaction: Transaction, identity: TxId) -> None:
+    """The sender's own key, and nobody else's, has signed `identity`, which is the transaction's [TX-AUTH].
 
     Raises: Invalid BAD_AUTH.
     """
@@ -66,7 +66,7 @@ def check_authorisation(transaction: Transaction) -> None:
     (authorisation,) = transaction.authorisations
     if address_of(authorisation.public_key) != transaction.sender:
         raise Invalid("BAD_AUTH", found="a key of another address", allowed="the sender's key")
-    if not verify(authorisation.public_key, transaction.id, authorisation.signature):
+    if not verify(authorisation.public_key, identity, authorisation.signature):
         raise Invalid(
             "BAD_AUTH", found="a signature that does not verify", allowed="a valid Ed25519 signature"
         )

@@ -6,12 +6,12 @@ own effects then fail, they vanish and the receipt carries the error's code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from chain.blocks import Receipt
 from chain.codec import Record
 from chain.errors import Invalid
-from chain.types import Grains
+from chain.types import Grains, TxId
 from vm.context import Context
 from vm.envelope import Transaction, check_authorisation
 from vm.fees import Fee, fee
@@ -24,6 +24,7 @@ class Parsed:
     """A transaction that is well formed and carries its sender's signature; independent of any state."""
 
     transaction: Transaction
+    id: TxId
     kind: Kind
     body: Record
     size_bytes: int
@@ -45,8 +46,9 @@ def parse(data: bytes, chain_id: bytes) -> Parsed:
             allowed=chain_id.decode(errors="replace"),
         )
     body = kind.body.from_bytes(transaction.body)
-    check_authorisation(transaction)
-    return Parsed(transaction, kind, body, len(data))
+    identity = transaction.id
+    check_authorisation(transaction, identity)
+    return Parsed(transaction, identity, kind, body, len(data))
 
 
 def quote(context: Context, parsed: Parsed) -> Fee:
@@ -102,13 +104,10 @@ def execute(context: Context, parsed: Parsed) -> Receipt:
     burned = cost.burned
     if parsed.kind.sponsor is not None:
         burned = parsed.kind.sponsor(context, transaction, parsed.body, cost.burned)
+        context.use_nonce(transaction.sender, 0)
     else:
-        context.debit(transaction.sender, cost.total)
-        context.burn(cost.burned)
-        chain = context.chain
-        context.put_chain(replace(chain, pending_tips_grains=Grains(chain.pending_tips_grains + cost.tip)))
-    account = context.account(transaction.sender)
-    context.put_account(transaction.sender, replace(account, nonce=account.nonce + 1))
+        context.use_nonce(transaction.sender, cost.total)
+        context.collect_fee(cost.burned, cost.tip)
     scope = context.child()
     code = ""
     try:
@@ -118,7 +117,7 @@ def execute(context: Context, parsed: Parsed) -> Receipt:
     else:
         context.merge(scope)
     return Receipt(
-        transaction=transaction.id,
+        transaction=parsed.id,
         code=code,
         weight=parsed.kind.weight,
         burned_grains=Grains(burned),
