@@ -97,7 +97,7 @@ class Atom(WireType):
 
 @dataclass(frozen=True, slots=True)
 class Event(Record):
-    """One state change as a person or an index wants to read it; names and field names are listed in vm/events.py."""
+    """One state change as a person or an index wants to read it; consensus/events.py has all of them."""
 
     name: Annotated[str, Text(32)]
     values: Annotated[tuple[int | bytes, ...], Seq(Atom(), 12)]

@@ -311,8 +311,10 @@ def unpack(data: bytes) -> Any:
 
 
 def _wire_type(hint: Any) -> WireType:
+    """The first wire type among a field's annotations; what else stands there is for people (see chain/doc.py)."""
     if get_origin(hint) is Annotated:
-        for note in get_args(hint)[1:]:
+        hint, *notes = get_args(hint)
+        for note in notes:
             if isinstance(note, WireType):
                 return note
     if isinstance(hint, type) and issubclass(hint, Record):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated
+
+from chain.codec import U63
+from chain.doc import Doc
 from chain.ledger import (
     AgendaKind,
     Namespace,
@@ -12,10 +17,20 @@ from chain.ledger import (
     height_key,
     state_key,
 )
-from chain.types import Address
+from chain.types import Address, Grains
 from vm.context import Context
+from vm.events import Happening
 from vm.jobs.lifecycle import weights_retention_epochs
 from vm.kinds.staking import INDEX_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class EpochStarted(Happening):
+    """The weights of an epoch are frozen."""
+
+    epoch: Annotated[int, U63, Doc("its number")]
+    validators: Annotated[int, U63, Doc("how many have weight")]
+    stake_grains: Annotated[Grains, U63, Doc("their stake together")]
 
 
 def start_epoch(context: Context) -> None:
@@ -30,12 +45,7 @@ def start_epoch(context: Context) -> None:
     context.schedule(
         (past + weights_retention_epochs(context)) * length, AgendaKind.WEIGHTS_PRUNED, b"", past
     )
-    context.emit(
-        "EpochStarted",
-        epoch=epoch,
-        validators=len(weights),
-        stake_grains=sum(w.stake_grains for w in weights),
-    )
+    context.emit(EpochStarted(epoch, len(weights), Grains(sum(w.stake_grains for w in weights))))
 
 
 def prune_weights(context: Context, epoch: int) -> None:

@@ -6,13 +6,34 @@ of its child: emission and tips go onto the agenda and mature later.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Annotated
 
+from chain.codec import U63, Raw
+from chain.doc import Doc
 from chain.ints import add, sub
 from chain.ledger import AgendaKind
 from chain.types import Address, Grains
 from genesis.spec import Money
 from vm.context import Context
+from vm.events import Happening
+
+
+@dataclass(frozen=True, slots=True)
+class CoinbaseEarned(Happening):
+    """The parent's miner has earned its coinbase."""
+
+    miner: Annotated[Address, Raw(20), Doc("who")]
+    emission_grains: Annotated[Grains, U63, Doc("newly minted")]
+    tips_grains: Annotated[Grains, U63, Doc("tips of the block")]
+
+
+@dataclass(frozen=True, slots=True)
+class CoinbaseMatured(Happening):
+    """A coinbase can be spent."""
+
+    miner: Annotated[Address, Raw(20), Doc("by whom")]
+    amount_grains: Annotated[Grains, U63, Doc("how much")]
 
 
 def emission(money: Money, minted_grains: int) -> int:
@@ -37,7 +58,7 @@ def earn_coinbase(context: Context, miner: Address) -> None:
     )
     height = context.height + context.spec.money.coinbase_maturity_blocks
     context.schedule(height, AgendaKind.COINBASE_MATURES, miner, minted + tips)
-    context.emit("CoinbaseEarned", miner=miner, emission_grains=minted, tips_grains=tips)
+    context.emit(CoinbaseEarned(miner, Grains(minted), tips))
 
 
 def mature_coinbase(context: Context, miner: Address, amount_grains: int) -> None:
@@ -45,4 +66,4 @@ def mature_coinbase(context: Context, miner: Address, amount_grains: int) -> Non
     chain = context.chain
     context.put_chain(replace(chain, immature_grains=Grains(sub(chain.immature_grains, amount_grains))))
     context.credit(miner, amount_grains)
-    context.emit("CoinbaseMatured", miner=miner, amount_grains=amount_grains)
+    context.emit(CoinbaseMatured(miner, Grains(amount_grains)))

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 from chain.blocks import MAX_BODY_BYTES, Header, Receipt
+from chain.codec import U63, Raw
+from chain.doc import Doc
 from chain.errors import Invalid
 from chain.hashing import Tag
 from chain.ledger import AgendaItem, AgendaKind, Ticket
@@ -23,10 +26,20 @@ from consensus.epochs import prune_weights, start_epoch
 from consensus.rewards import earn_coinbase, mature_coinbase
 from genesis.spec import ChainSpec
 from vm.context import Context
+from vm.events import Happening
 from vm.execute import Parsed, execute
 from vm.fees import next_base_fee
 from vm.jobs.lifecycle import JOB_STEPS
 from vm.jobs.record import load_job, store_job
+
+
+@dataclass(frozen=True, slots=True)
+class BlockBound(Happening):
+    """The parent block was won with a job's product."""
+
+    job: Annotated[JobId, Raw(32), Doc("the job")]
+    provider: Annotated[Address, Raw(20), Doc("who runs it, and won the block")]
+    height: Annotated[Height, U63, Doc("height of that block")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +89,12 @@ class Transition:
         Raises: Invalid BLOCK_FULL, or because the transaction may not be in this block; nothing has changed then.
         """
         limit = self.context.spec.money.block_weight_limit
-        if self._weight + parsed.kind.weight > limit or self._bytes + len(data) > MAX_BODY_BYTES:
-            raise Invalid(
-                "BLOCK_FULL", found=self._weight + parsed.kind.weight, allowed=f"{limit} weight units"
-            )
+        if self._weight + parsed.weight > limit or self._bytes + len(data) > MAX_BODY_BYTES:
+            raise Invalid("BLOCK_FULL", found=self._weight + parsed.weight, allowed=f"{limit} weight units")
         scope = self.context.child()
         receipt = execute(scope, parsed)
         self._state.merge(scope.state)  # its events are in the receipt, not among the block's own
-        self._weight += parsed.kind.weight
+        self._weight += parsed.weight
         self._bytes += len(data)
         self._transactions.append(data)
         self._receipts.append(receipt)
@@ -142,9 +153,7 @@ def _credit_parent(context: Context, parent: Parent) -> None:
         job = load_job(context, parent.binding.job)
         if not job.status.terminal:
             store_job(context, parent.binding.job, replace(job, bound_blocks=job.bound_blocks + 1))
-            context.emit(
-                "BlockBound", job=parent.binding.job, provider=job.provider, height=parent.header.height
-            )
+            context.emit(BlockBound(parent.binding.job, job.provider, parent.header.height))
 
 
 def _run(context: Context, item: AgendaItem) -> None:

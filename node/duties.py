@@ -63,8 +63,9 @@ class Duties:
         money = self._chain.spec.money
         tip, fee = 0, 0
         if declared.sponsor is None:
-            tip = _TIP_PER_WEIGHT_GRAINS * declared.weight
-            base_fee = context.chain.base_fee_grains * declared.weight * _FEE_HEADROOM
+            weight = declared.weight_of(body)
+            tip = _TIP_PER_WEIGHT_GRAINS * weight
+            base_fee = context.chain.base_fee_grains * weight * _FEE_HEADROOM
             fee = base_fee + money.byte_fee_grains * (len(encoded) + 512) + tip
         return Transaction(
             version=TRANSACTION_VERSION,

@@ -202,7 +202,7 @@ def _after(context: Context, transaction: Transaction, queue: Mapping[int, tuple
         fee(
             context.spec.money,
             base_fee,
-            weight=parsed.kind.weight,
+            weight=parsed.weight,
             size_bytes=parsed.size_bytes,
             tip_grains=parsed.transaction.tip_grains,
         ).total
@@ -223,7 +223,7 @@ def _price(parsed: Parsed) -> int:
     """Tip per weight unit in thousandths, protocol duties (sponsored kinds) before all others."""
     if parsed.kind.sponsor is not None:
         return 1 << 63
-    return parsed.transaction.tip_grains * 1000 // parsed.kind.weight
+    return parsed.transaction.tip_grains * 1000 // parsed.weight
 
 
 def _outbids(new: Parsed, old: Parsed) -> bool:

@@ -58,7 +58,7 @@ def build(
     bound = fee(
         situation.spec.money,
         situation.base_fee_grains * FEE_HEADROOM,
-        weight=kind_named(kind).weight,
+        weight=kind_named(kind).weight_of(body),
         size_bytes=size_bytes,
         tip_grains=tip_grains,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from dataclasses import is_dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any, TypeVar
@@ -71,7 +72,8 @@ def every_record() -> tuple[type[Record], ...]:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
             if not module.name.endswith("__main__"):
                 _imported(module.name)
-    found = {f"{record.__module__}.{record.__qualname__}": record for record in _descendants(Record)}
+    concrete = (record for record in _descendants(Record) if is_dataclass(record))
+    found = {f"{record.__module__}.{record.__qualname__}": record for record in concrete}
     return tuple(found[name] for name in sorted(found))
 
 

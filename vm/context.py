@@ -29,7 +29,7 @@ from chain.ledger import (
 from chain.state.overlay import Overlay
 from chain.types import Address, Grains, Height
 from genesis.spec import ChainSpec
-from vm.events import event
+from vm.events import Happening
 
 CHAIN_KEY = state_key(Namespace.CHAIN, b"")
 TICKETS_KEY = state_key(Namespace.TICKETS, b"")
@@ -55,8 +55,8 @@ class Context:
         self.state.merge(child.state)
         self.events.extend(child.events)
 
-    def emit(self, name: str, **values: int | bytes) -> None:
-        self.events.append(event(name, **values))
+    def emit(self, happening: Happening) -> None:
+        self.events.append(happening.to_event())
 
     # -- accounts ---------------------------------------------------------------------------------------------------
 

@@ -1,51 +1,32 @@
-"""Every event a block can carry, with the names of its fields: the one list that receipts, RPC and CLI read."""
+"""Events: what a receipt says has happened, declared as records by whoever makes it happen.
+
+A subclass names its fields and their types, is emitted as an instance, and travels as a name with values. The table of
+all of them is in consensus/events.py.
+"""
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
 from chain.blocks import Event
-
-FIELDS: dict[str, tuple[str, ...]] = {
-    "Transferred": ("sender", "to", "amount_grains"),
-    "ValidatorRegistered": ("validator", "stake_grains"),
-    "StakeAdded": ("validator", "stake_grains"),
-    "JobOpened": ("job", "payer", "macs", "escrow_grains"),
-    "JobClaimed": ("job", "provider", "bond_grains"),
-    "JobCommitted": ("job", "provider", "result_root"),
-    "CommitteeDrawn": ("job", "beacon"),
-    "Attested": ("job", "member", "phase", "verdict"),
-    "ChallengeUpheld": ("job", "prover", "reward_grains"),
-    "JobSettled": (
-        "job",
-        "provider",
-        "paid_grains",
-        "committee_grains",
-        "burned_grains",
-        "treasury_grains",
-        "stakers_grains",
-        "bonus_grains",
-        "refund_grains",
-    ),
-    "JobRefunded": ("job", "status", "payer", "refund_grains", "penalty_grains", "burned_grains"),
-    "JobSlashed": ("job", "provider", "bond_grains", "burned_grains", "prover_grains", "payer_grains"),
-    "BlockBound": ("job", "provider", "height"),
-    "CoinbaseMatured": ("miner", "amount_grains"),
-    "CoinbaseEarned": ("miner", "emission_grains", "tips_grains"),
-    "EpochStarted": ("epoch", "validators", "stake_grains"),
-}
+from chain.codec import Record
 
 
-def event(name: str, **values: int | bytes) -> Event:
-    """An event with its values in the listed order; every listed field must be given."""
-    names = FIELDS[name]
-    assert set(values) == set(names), f"{name} takes {names}, got {tuple(values)}"
-    return Event(name, tuple(_plain(values[field]) for field in names))
+class Happening(Record):
+    """Base of every event; a subclass is a frozen dataclass named like the event, its docstring says what happened."""
+
+    __slots__ = ()
+
+    def to_event(self) -> Event:
+        """As receipts carry it."""
+        return Event(type(self).__name__, tuple(self.to_wire()))
 
 
-def described(found: Event) -> dict[str, int | bytes]:
-    """Field name to value, in order."""
-    return dict(zip(FIELDS[found.name], found.values, strict=True))
+def declared_in(module: ModuleType) -> tuple[type[Happening], ...]:
+    """Events that a module declares, in the order of its text."""
+    return tuple(value for value in vars(module).values() if _is_declared(value, module))
 
 
-def _plain(value: int | bytes) -> int | bytes:
-    """Members of enumerations travel as their numbers."""
-    return int(value) if isinstance(value, int) else value
+def _is_declared(value: Any, module: ModuleType) -> bool:
+    return isinstance(value, type) and issubclass(value, Happening) and value.__module__ == module.__name__

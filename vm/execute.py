@@ -12,6 +12,7 @@ from chain.blocks import Receipt
 from chain.codec import Record
 from chain.errors import Invalid
 from chain.types import Grains, TxId
+from vm.act import Call
 from vm.context import Context
 from vm.envelope import Transaction, check_authorisation
 from vm.fees import Fee, fee
@@ -29,11 +30,26 @@ class Parsed:
     body: Record
     size_bytes: int
 
+    @property
+    def weight(self) -> int:
+        """Units of execution it takes in a block."""
+        return self.kind.weight_of(self.body)
+
 
 def parse(data: bytes, chain_id: bytes) -> Parsed:
     """Decode and check everything that needs no state, the signature last.
 
     Raises: Invalid ENC_*, KIND, SIZE, CHAIN_ID, BAD_AUTH.
+    """
+    parsed = decode(data, chain_id)
+    check_authorisation(parsed.transaction, parsed.id)
+    return parsed
+
+
+def decode(data: bytes, chain_id: bytes) -> Parsed:
+    """Everything that `parse` does but for the signature.
+
+    Raises: Invalid ENC_*, KIND, SIZE, CHAIN_ID.
     """
     transaction = Transaction.from_bytes(data)
     kind = kind_named(transaction.kind)
@@ -46,9 +62,7 @@ def parse(data: bytes, chain_id: bytes) -> Parsed:
             allowed=chain_id.decode(errors="replace"),
         )
     body = kind.body.from_bytes(transaction.body)
-    identity = transaction.id
-    check_authorisation(transaction, identity)
-    return Parsed(transaction, identity, kind, body, len(data))
+    return Parsed(transaction, transaction.id, kind, body, len(data))
 
 
 def quote(context: Context, parsed: Parsed) -> Fee:
@@ -56,7 +70,7 @@ def quote(context: Context, parsed: Parsed) -> Fee:
     return fee(
         context.spec.money,
         context.chain.base_fee_grains,
-        weight=parsed.kind.weight,
+        weight=parsed.weight,
         size_bytes=parsed.size_bytes,
         tip_grains=parsed.transaction.tip_grains,
     )
@@ -65,7 +79,7 @@ def quote(context: Context, parsed: Parsed) -> Fee:
 def check_includable(context: Context, parsed: Parsed) -> Fee:
     """Whether the transaction may stand in a block on this state; returns its fee, changes nothing.
 
-    Raises: Invalid EXPIRED, NONCE, FEE_TOO_LOW, BALANCE, TIP, and the sponsor's codes.
+    Raises: Invalid EXPIRED, NONCE, FEE_TOO_LOW, BALANCE, TIP, and the codes of a sponsored kind's checks.
     """
     transaction = parsed.transaction
     if context.height > transaction.valid_until:
@@ -81,7 +95,7 @@ def check_includable(context: Context, parsed: Parsed) -> Fee:
             raise Invalid(
                 "TIP", found=transaction.tip_grains, allowed="0: the audit escrow pays for this kind"
             )
-        parsed.kind.sponsor(context.child(), transaction, parsed.body, cost.burned)
+        parsed.kind.require(context, Call.of(transaction), parsed.body)
         return cost
     if transaction.max_fee_grains < cost.total:
         raise Invalid(
@@ -99,11 +113,12 @@ def execute(context: Context, parsed: Parsed) -> Receipt:
 
     Raises: Invalid if the transaction may not be in a block at all.
     """
-    transaction = parsed.transaction
+    transaction, kind, body = parsed.transaction, parsed.kind, parsed.body
+    call = Call.of(transaction)
     cost = check_includable(context, parsed)
     burned = cost.burned
-    if parsed.kind.sponsor is not None:
-        burned = parsed.kind.sponsor(context, transaction, parsed.body, cost.burned)
+    if kind.sponsor is not None:
+        burned = kind.pay(context, call, body, cost.burned)
         context.use_nonce(transaction.sender, 0)
     else:
         context.use_nonce(transaction.sender, cost.total)
@@ -111,7 +126,10 @@ def execute(context: Context, parsed: Parsed) -> Receipt:
     scope = context.child()
     code = ""
     try:
-        parsed.kind.apply(scope, transaction, parsed.body)
+        if kind.sponsor is not None:
+            kind.perform_sponsored(scope, call, body)
+        else:
+            kind.perform(scope, call, body)
     except Invalid as error:
         code = error.code
     else:
@@ -119,7 +137,7 @@ def execute(context: Context, parsed: Parsed) -> Receipt:
     return Receipt(
         transaction=parsed.id,
         code=code,
-        weight=parsed.kind.weight,
+        weight=parsed.weight,
         burned_grains=Grains(burned),
         tip_grains=Grains(cost.tip),
         events=() if code else tuple(scope.events),

@@ -5,7 +5,6 @@ Records are shown field by field from their declared wire types, so a new transa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -15,21 +14,13 @@ from chain.codec import BigUint, Blob, Nested, Raw, Record, Seq, WireType, layou
 from chain.errors import Invalid
 from chain.types import NO_ADDRESS, NO_JOB, Address
 from compute.spec.certificate import Certificate
+from consensus.events import described
 from vm.envelope import Transaction
-from vm.events import described
-from vm.jobs.record import Status, Verdict
-from vm.kinds.audits import Phase
 from vm.registry import kind_named
 
 Json = dict[str, Any]
 LONG_BYTES = 256
 """Longer byte strings inside decoded records are shown by their size; the raw form has them."""
-_NAMED: Mapping[tuple[str, str], type[IntEnum]] = {
-    ("JobRefunded", "status"): Status,
-    ("Attested", "phase"): Phase,
-    ("Attested", "verdict"): Verdict,
-}
-"""Event fields whose integers are members of an enumeration."""
 
 
 def address_form(prefix: str, address: bytes) -> str | None:
@@ -49,15 +40,8 @@ def header_form(header: Header, prefix: str) -> Json:
 
 
 def event_form(event: Event, prefix: str) -> Json:
-    """An event with named fields; addresses are recognised by their length."""
-    form: Json = {"event": event.name}
-    for name, value in described(event).items():
-        if isinstance(value, int):
-            members = _NAMED.get((event.name, name))
-            form[name] = members(value).name if members is not None else value
-        else:
-            form[name] = address_form(prefix, value) if len(value) == 20 else value.hex()
-    return form
+    """An event with named fields."""
+    return {"event": event.name, **record_form(described(event), prefix)}
 
 
 def receipt_form(receipt: Receipt, prefix: str) -> Json:

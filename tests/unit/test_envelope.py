@@ -13,10 +13,10 @@ from chain.ledger import AgendaKind
 from chain.types import Address, Grains, Height, PublicKey, Signature
 from tests.builders import TILE, Ledger, key, refused
 from tests.cases import Case
-from vm.context import Context
+from vm.act import Act
 from vm.envelope import Authorisation, Transaction
 from vm.execute import parse
-from vm.kinds.accounts import Transfer
+from vm.kinds.accounts import Transfer, Transferred
 from vm.registry import KINDS
 
 LEDGER = Ledger()
@@ -194,21 +194,22 @@ def test_a_failure_keeps_only_fee_and_nonce() -> None:
 def test_what_was_done_before_a_failure_vanishes() -> None:
     """Even if a kind changes money, state and agenda first and fails afterwards."""
 
-    def fail_late(context: Context, transaction: Transaction, body: Transfer) -> None:
-        context.debit(transaction.sender, body.amount_grains)
-        context.credit(body.to, body.amount_grains)
-        context.schedule(9, AgendaKind.JOB_DRAW, b"job")
-        context.emit("Transferred", sender=transaction.sender, to=body.to, amount_grains=body.amount_grains)
+    def fail_late(act: Act[Transfer]) -> None:
+        sender, to, amount = act.call.sender, act.body.to, act.body.amount_grains
+        act.context.debit(sender, amount)
+        act.context.credit(to, amount)
+        act.context.schedule(9, AgendaKind.JOB_DRAW, b"job")
+        act.context.emit(Transferred(sender, to, amount))
         raise Invalid("LATE_FAILURE")
 
-    def state_after(apply: Any) -> tuple[Any, Any]:
+    def state_after(effect: Any) -> tuple[Any, Any]:
         ledger = Ledger()
         parsed = ledger.parse(ledger.transfer(SENDER, OTHER.address, TILE).to_bytes())
         transition = ledger.begin()
-        receipt = transition.add(b"", replace(parsed, kind=replace(parsed.kind, apply=apply)))
+        receipt = transition.add(b"", replace(parsed, kind=replace(parsed.kind, effect=effect)))
         return receipt, transition.context.state.changes()
 
-    def fail_first(context: Context, transaction: Transaction, body: Transfer) -> None:
+    def fail_first(act: Act[Transfer]) -> None:
         raise Invalid("LATE_FAILURE")
 
     receipt, changes = state_after(fail_late)

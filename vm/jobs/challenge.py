@@ -19,6 +19,7 @@ from chain.hashing import Tag, h256
 from chain.tensors import MAX_ROWS, DType, TensorInfo, opens_leaf, verify_row
 from chain.types import Address, Hash32, JobId, TensorRoot
 from compute.spec.freivalds import exact_element
+from vm.rules import Rule
 from vm.tensor.program import MAX_DEPTH, MAX_INPUTS, QUANTISED_MAX, Gemm, Program, resolve
 from vm.tensor.trace import trace_key
 
@@ -69,6 +70,14 @@ class FraudProof(Record):
 def proof_digest(proof: FraudProof) -> Hash32:
     """What a member that found the fault commits to before anybody sees the proof [JOB-FRAUD-REWARD]."""
     return h256(Tag.FRAUD_PROOF, proof.to_bytes())
+
+
+JUDGE_RULES = (
+    Rule("CHALLENGE_FORM", "the openings are those of the fault that is claimed"),
+    Rule("PATH", "every opened row lies under its root"),
+    Rule("NOT_WRONG", "what is shown is a fault"),
+)
+"""What `judge` refuses about the proof of a program that is a job's."""
 
 
 def judge(proof: FraudProof) -> None:

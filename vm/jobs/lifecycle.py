@@ -7,18 +7,69 @@ in the state it was scheduled for, or the job has moved on and nothing happens.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Annotated
 
+from chain.codec import U63, OneOf, Raw
+from chain.doc import Doc
 from chain.ints import add
 from chain.ledger import AgendaKind, Namespace, WeightSnapshot, height_key
 from chain.types import ZERO_HASH, Address, Grains, Hash32, Height, JobId
 from vm.context import Context
+from vm.events import Happening
 from vm.jobs import money
 from vm.jobs.committee import beacon, draw, eligible
 from vm.jobs.record import Attestation, Job, Status, Verdict, load_job, store_job
 
 NO_HASH = Hash32(ZERO_HASH)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitteeDrawn(Happening):
+    """The members that check a result are known."""
+
+    job: Annotated[JobId, Raw(32), Doc("the job")]
+    beacon: Annotated[Hash32, Raw(32), Doc("what they were drawn with")]
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettled(Happening):
+    """A result was approved and paid for."""
+
+    job: Annotated[JobId, Raw(32), Doc("the job")]
+    provider: Annotated[Address, Raw(20), Doc("who ran it")]
+    paid_grains: Annotated[Grains, U63, Doc("price of the work")]
+    committee_grains: Annotated[Grains, U63, Doc("to the members that approved")]
+    burned_grains: Annotated[Grains, U63, Doc("destroyed, attestation fees included")]
+    treasury_grains: Annotated[Grains, U63, Doc("to the treasury")]
+    stakers_grains: Annotated[Grains, U63, Doc("to the pool of the stakers")]
+    bonus_grains: Annotated[Grains, U63, Doc("to the provider for a block won with the job")]
+    refund_grains: Annotated[Grains, U63, Doc("back to the payer")]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRefunded(Happening):
+    """A job ended without a result."""
+
+    job: Annotated[JobId, Raw(32), Doc("the job")]
+    status: Annotated[Status, OneOf(Status), Doc("how")]
+    payer: Annotated[Address, Raw(20), Doc("who gets the escrow back")]
+    refund_grains: Annotated[Grains, U63, Doc("to the payer, its part of the penalty included")]
+    penalty_grains: Annotated[Grains, U63, Doc("taken from the provider's bond")]
+    burned_grains: Annotated[Grains, U63, Doc("part of the penalty that was destroyed")]
+
+
+@dataclass(frozen=True, slots=True)
+class JobSlashed(Happening):
+    """A result was shown to be wrong."""
+
+    job: Annotated[JobId, Raw(32), Doc("the job")]
+    provider: Annotated[Address, Raw(20), Doc("who committed to it")]
+    bond_grains: Annotated[Grains, U63, Doc("what it loses")]
+    burned_grains: Annotated[Grains, U63, Doc("part of the bond that was destroyed")]
+    prover_grains: Annotated[Grains, U63, Doc("part of the bond for the provers together")]
+    payer_grains: Annotated[Grains, U63, Doc("to the payer: the escrow, and a part of the bond")]
 
 
 def expire(context: Context, job_id: JobId) -> None:
@@ -46,7 +97,7 @@ def draw_committee(context: Context, job_id: JobId) -> None:
     members = draw(seed, candidates, rules.committee_size)
     empty = tuple(Attestation(member, NO_HASH, Verdict.NONE, NO_HASH, Grains(0)) for member in members)
     store_job(context, job_id, replace(job, beacon=seed, seats=empty, round=1))
-    context.emit("CommitteeDrawn", job=job_id, beacon=seed)
+    context.emit(CommitteeDrawn(job_id, seed))
 
 
 def settle(context: Context, job_id: JobId) -> None:
@@ -87,16 +138,17 @@ def settle(context: Context, job_id: JobId) -> None:
     )
     close(context, job_id, job, Status.SETTLED)
     context.emit(
-        "JobSettled",
-        job=job_id,
-        provider=job.provider,
-        paid_grains=paid_price,
-        committee_grains=split.member * len(approving),
-        burned_grains=split.burned + job.attest_fees_grains,
-        treasury_grains=split.treasury,
-        stakers_grains=split.stakers,
-        bonus_grains=split.bonus,
-        refund_grains=split.payer,
+        JobSettled(
+            job=job_id,
+            provider=job.provider,
+            paid_grains=Grains(paid_price),
+            committee_grains=Grains(split.member * len(approving)),
+            burned_grains=Grains(split.burned + job.attest_fees_grains),
+            treasury_grains=Grains(split.treasury),
+            stakers_grains=Grains(split.stakers),
+            bonus_grains=Grains(split.bonus),
+            refund_grains=Grains(split.payer),
+        )
     )
 
 
@@ -116,13 +168,14 @@ def refund(context: Context, job_id: JobId, job: Job, status: Status) -> None:
     context.burn(penalty - to_payer)
     close(context, job_id, job, status)
     context.emit(
-        "JobRefunded",
-        job=job_id,
-        status=status,
-        payer=job.payer,
-        refund_grains=back + to_payer,
-        penalty_grains=penalty,
-        burned_grains=penalty - to_payer,
+        JobRefunded(
+            job=job_id,
+            status=status,
+            payer=job.payer,
+            refund_grains=Grains(back + to_payer),
+            penalty_grains=Grains(penalty),
+            burned_grains=Grains(penalty - to_payer),
+        )
     )
 
 
@@ -142,13 +195,14 @@ def slash(context: Context, job_id: JobId, job: Job, provers: Sequence[Address])
     context.burn(job.bond_grains - reward - to_payer)
     close(context, job_id, job, Status.SLASHED)
     context.emit(
-        "JobSlashed",
-        job=job_id,
-        provider=job.provider,
-        bond_grains=job.bond_grains,
-        burned_grains=job.bond_grains - reward - to_payer,
-        prover_grains=reward,
-        payer_grains=back + to_payer,
+        JobSlashed(
+            job=job_id,
+            provider=job.provider,
+            bond_grains=job.bond_grains,
+            burned_grains=Grains(job.bond_grains - reward - to_payer),
+            prover_grains=Grains(reward),
+            payer_grains=Grains(back + to_payer),
+        )
     )
     return part
 

@@ -102,12 +102,14 @@ class Job(Record):
         """Last height at which the result may be committed."""
         return self.claimed_height + self.deadline_blocks
 
+    @property
+    def members(self) -> tuple[Address, ...]:
+        """Who was drawn, in the order of the seats."""
+        return tuple(seat.member for seat in self.seats)
+
     def seat(self, member: Address) -> int:
-        """Index of a member's seat.  Raises: Invalid CONFLICT if it was not drawn."""
-        for index, seat in enumerate(self.seats):
-            if seat.member == member:
-                return index
-        raise Invalid("CONFLICT", found=member, allowed="a drawn committee member")
+        """Index of the seat of a member that was drawn."""
+        return self.members.index(member)
 
     def with_seat(self, index: int, seat: Attestation) -> Job:
         return replace(self, seats=(*self.seats[:index], seat, *self.seats[index + 1 :]))
@@ -158,25 +160,24 @@ def new_job(
     )
 
 
-def job_id(payer: Address, nonce: int) -> JobId:
-    """A job is named by its opening transaction's sender and nonce, which occur once."""
-    return JobId(h256(Tag.JOB_ID, pack([payer, nonce])))
+def job_id(payer: Address, nonce: int, place: int | None = None) -> JobId:
+    """A job is named by its opening transaction's sender and nonce, which occur once, and its place in a batch."""
+    return JobId(h256(Tag.JOB_ID, pack([payer, nonce] if place is None else [payer, nonce, place])))
+
+
+def find_job(context: Context, job: JobId) -> Job | None:
+    """The job of this id, if there is one."""
+    data = context.state.get(state_key(Namespace.JOB, job))
+    return Job.from_bytes(data) if data is not None else None
 
 
 def load_job(context: Context, job: JobId) -> Job:
     """Raises: Invalid NOT_FOUND."""
-    data = context.state.get(state_key(Namespace.JOB, job))
-    if data is None:
+    found = find_job(context, job)
+    if found is None:
         raise Invalid("NOT_FOUND", found=job, allowed="the id of a job on this chain")
-    return Job.from_bytes(data)
+    return found
 
 
 def store_job(context: Context, job_id_: JobId, job: Job) -> None:
     context.state.put(state_key(Namespace.JOB, job_id_), job.to_bytes())
-
-
-def require_status(job: Job, *allowed: Status) -> None:
-    """Raises: Invalid BAD_STATE."""
-    if job.status not in allowed:
-        names = " or ".join(status.name for status in allowed)
-        raise Invalid("BAD_STATE", found=Status(job.status).name, allowed=names)

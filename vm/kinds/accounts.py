@@ -6,31 +6,61 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from chain.codec import U63, Blob, Raw, Record
-from chain.errors import Invalid
+from chain.doc import Doc
 from chain.ledger import EMPTY_ACCOUNT
 from chain.types import Address, Grains
-from vm.context import Context
-from vm.envelope import Transaction
-from vm.kind import Kind
+from vm.act import Act, affords
+from vm.events import Happening
+from vm.kind import Family, Kind
+from vm.rules import Refusal, check
+
+ACCOUNTS = Family("account", "Accounts: move money, do several things at once.")
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer(Record):
     """Move coins to an address; the first payment to an address must be worth an account's place in the state."""
 
-    to: Annotated[Address, Raw(20)]
-    amount_grains: Annotated[Grains, U63]
-    memo: Annotated[bytes, Blob(64)]
+    to: Annotated[Address, Raw(20), Doc("who gets it")]
+    amount_grains: Annotated[Grains, U63, Doc("how much is moved")]
+    memo: Annotated[bytes, Blob(64), Doc("a note, public for ever")]
 
 
-def apply_transfer(context: Context, transaction: Transaction, body: Transfer) -> None:
-    """Raises: Invalid BALANCE, DUST."""
-    dust = context.spec.money.dust_grains
-    if body.amount_grains < dust and context.account(body.to) == EMPTY_ACCOUNT:
-        raise Invalid("DUST", found=body.amount_grains, allowed=f"at least {dust} grains to a new account")
-    context.debit(transaction.sender, body.amount_grains)
-    context.credit(body.to, body.amount_grains)
-    context.emit("Transferred", sender=transaction.sender, to=body.to, amount_grains=body.amount_grains)
+@dataclass(frozen=True, slots=True)
+class Transferred(Happening):
+    """Coins were moved."""
+
+    sender: Annotated[Address, Raw(20), Doc("who paid")]
+    to: Annotated[Address, Raw(20), Doc("who was paid")]
+    amount_grains: Annotated[Grains, U63, Doc("how much")]
 
 
-KINDS = (Kind("transfer", Transfer, weight=1, max_bytes=1024, apply=apply_transfer),)
+def _worth_an_account(act: Act[Transfer]) -> Refusal | None:
+    dust = act.context.spec.money.dust_grains
+    amount = act.body.amount_grains
+    if amount < dust and act.context.account(act.body.to) == EMPTY_ACCOUNT:
+        return Refusal(amount, f"at least {dust} grains to a new account")
+    return None
+
+
+def _move(act: Act[Transfer]) -> None:
+    sender, to, amount = act.call.sender, act.body.to, act.body.amount_grains
+    act.context.debit(sender, amount)
+    act.context.credit(to, amount)
+    act.context.emit(Transferred(sender, to, amount))
+
+
+TRANSFER = Kind(
+    "transfer",
+    ACCOUNTS,
+    Transfer,
+    who="anyone",
+    weight=1,
+    max_bytes=1024,
+    checks=(
+        check("DUST", "a new account begins with at least `dust_grains`", _worth_an_account),
+        affords(lambda act: act.body.amount_grains, "the sender has the amount besides the fee"),
+    ),
+    effect=_move,
+    events=(Transferred,),
+)

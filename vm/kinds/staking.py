@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from bisect import insort
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated
 
-from chain.codec import U63, Record
-from chain.errors import Invalid
+from chain.codec import U63, Raw, Record
+from chain.doc import Doc
 from chain.ints import add
 from chain.ledger import MAX_VALIDATORS, Namespace, Validator, ValidatorIndex, state_key
-from chain.types import Address, Grains
-from vm.context import Context
-from vm.envelope import Transaction
-from vm.kind import Kind
+from chain.types import Address, Grains, StateKey
+from vm.act import Act, affords
+from vm.events import Happening
+from vm.kind import Family, Kind
+from vm.rules import Refusal, Rule, check, guarded
 
+STAKING = Family("staking", "Staking: stand for committees with locked coins.")
 INDEX_KEY = state_key(Namespace.VALIDATOR_INDEX, b"")
 
 
@@ -22,40 +25,100 @@ INDEX_KEY = state_key(Namespace.VALIDATOR_INDEX, b"")
 class StakeRegister(Record):
     """Lock a stake and stand for committees from the next epoch boundary on; sent again, it adds to the stake."""
 
-    stake_grains: Annotated[Grains, U63]
+    stake_grains: Annotated[Grains, U63, Doc("how much to lock, or to add")]
 
 
-def apply_register(context: Context, transaction: Transaction, body: StakeRegister) -> None:
-    """Raises: Invalid MIN_STAKE, VALIDATORS_FULL, BALANCE."""
-    key = state_key(Namespace.VALIDATOR, transaction.sender)
-    data = context.state.get(key)
-    held = Validator.from_bytes(data).stake_grains if data is not None else 0
-    total = add(held, body.stake_grains)
-    minimum = context.spec.money.minimum_stake_grains
-    if total < minimum or not body.stake_grains:
-        raise Invalid("MIN_STAKE", found=total, allowed=f"more than 0 and in all at least {minimum} grains")
-    if data is None:
-        _enlist(context, transaction.sender)
-    context.debit(transaction.sender, body.stake_grains)
-    context.lock(body.stake_grains)
-    if data is None:
-        public_key = transaction.authorisations[0].public_key
-        validator = Validator(public_key, Grains(total), context.height)
-        context.emit("ValidatorRegistered", validator=transaction.sender, stake_grains=total)
+@dataclass(frozen=True, slots=True)
+class ValidatorRegistered(Happening):
+    """An account became a validator."""
+
+    validator: Annotated[Address, Raw(20), Doc("the account")]
+    stake_grains: Annotated[Grains, U63, Doc("its stake")]
+
+
+@dataclass(frozen=True, slots=True)
+class StakeAdded(Happening):
+    """A validator's stake grew."""
+
+    validator: Annotated[Address, Raw(20), Doc("the account")]
+    stake_grains: Annotated[Grains, U63, Doc("its whole stake")]
+
+
+class Registration(Act[StakeRegister]):
+    """The sender's record as a validator, and the list of all of them."""
+
+    @cached_property
+    def key(self) -> StateKey:
+        return state_key(Namespace.VALIDATOR, self.call.sender)
+
+    @cached_property
+    def held(self) -> Validator | None:
+        data = self.context.state.get(self.key)
+        return Validator.from_bytes(data) if data is not None else None
+
+    @cached_property
+    def total_grains(self) -> int:
+        """The stake after this.  Raises: Invalid RANGE."""
+        return add(self.held.stake_grains if self.held is not None else 0, self.body.stake_grains)
+
+    @cached_property
+    def addresses(self) -> list[Address]:
+        data = self.context.state.get(INDEX_KEY)
+        assert data is not None, "genesis writes the validator index"
+        return list(ValidatorIndex.from_bytes(data).addresses)
+
+
+def _countable(act: Registration) -> None:
+    add(act.total_grains, 0)
+
+
+def _large_enough(act: Registration) -> Refusal | None:
+    minimum = act.context.spec.money.minimum_stake_grains
+    if act.total_grains < minimum or not act.body.stake_grains:
+        return Refusal(act.total_grains, f"more than 0 and in all at least {minimum} grains")
+    return None
+
+
+def _place_free(act: Registration) -> Refusal | None:
+    if act.held is None and len(act.addresses) >= MAX_VALIDATORS:
+        return Refusal(len(act.addresses), f"fewer than {MAX_VALIDATORS}")
+    return None
+
+
+def _register(act: Registration) -> None:
+    context, sender = act.context, act.call.sender
+    total = Grains(act.total_grains)
+    context.debit(sender, act.body.stake_grains)
+    context.lock(act.body.stake_grains)
+    if act.held is None:
+        insort(act.addresses, sender)
+        context.state.put(INDEX_KEY, ValidatorIndex(tuple(act.addresses)).to_bytes())
+        validator = Validator(act.call.public_key, total, context.height)
+        context.emit(ValidatorRegistered(sender, total))
     else:
-        validator = replace(Validator.from_bytes(data), stake_grains=Grains(total))
-        context.emit("StakeAdded", validator=transaction.sender, stake_grains=total)
-    context.state.put(key, validator.to_bytes())
+        validator = replace(act.held, stake_grains=total)
+        context.emit(StakeAdded(sender, total))
+    context.state.put(act.key, validator.to_bytes())
 
 
-def _enlist(context: Context, address: Address) -> None:
-    data = context.state.get(INDEX_KEY)
-    assert data is not None, "genesis writes the validator index"
-    addresses = list(ValidatorIndex.from_bytes(data).addresses)
-    if len(addresses) >= MAX_VALIDATORS:
-        raise Invalid("VALIDATORS_FULL", found=len(addresses), allowed=f"fewer than {MAX_VALIDATORS}")
-    insort(addresses, address)
-    context.state.put(INDEX_KEY, ValidatorIndex(tuple(addresses)).to_bytes())
-
-
-KINDS = (Kind("stake.register", StakeRegister, weight=3, max_bytes=1024, apply=apply_register),)
+REGISTER = Kind(
+    "stake.register",
+    STAKING,
+    StakeRegister,
+    who="anyone",
+    weight=3,
+    max_bytes=1024,
+    act=Registration,
+    checks=(
+        guarded((Rule("RANGE", "the stake stays below 2^63 grains"),), _countable),
+        check(
+            "MIN_STAKE",
+            "something is added, and the stake is then at least `minimum_stake_grains`",
+            _large_enough,
+        ),
+        check("VALIDATORS_FULL", f"there are fewer than {MAX_VALIDATORS:,} validators", _place_free),
+        affords(lambda act: act.body.stake_grains, "the sender has the stake besides the fee"),
+    ),
+    effect=_register,
+    events=(ValidatorRegistered, StakeAdded),
+)

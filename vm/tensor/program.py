@@ -13,6 +13,7 @@ from typing import Annotated
 from chain.codec import Nested, OneOf, Record, Seq, Uint
 from chain.errors import Invalid
 from chain.tensors import DType, TensorInfo
+from vm.rules import Rule
 
 MAX_INPUTS = 16
 MAX_STEPS = 64
@@ -75,6 +76,16 @@ def gemm_program(m: int, n: int, k: int) -> Program:
     """The one-step program of a matrix product."""
     inputs = (TensorInfo(m, k, DType.INT8), TensorInfo(n, k, DType.INT8))
     return Program(inputs, (Step(Op.GEMM, (0, 1)),))
+
+
+PROGRAM_RULES = (
+    Rule("PROGRAM_STEPS", "the program has one step"),
+    Rule("PROGRAM_WIRING", "the step multiplies the first of two inputs by the second"),
+    Rule("PROGRAM_DTYPE", "inputs are int8"),
+    Rule("PROGRAM_SHAPE", "the shapes fit together and nothing is empty"),
+    Rule("PROGRAM_SIZE", "m ≤ 65,536, k and n ≤ 16,384, and at most 2^26 entries in the result"),
+)
+"""What `resolve` refuses, in its order."""
 
 
 def resolve(program: Program) -> Gemm:
