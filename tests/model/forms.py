@@ -1,0 +1,129 @@
+"""Which bytes are a transaction: msgpack, the shape of the envelope and of every body.  Spec: [ENC-*], [TX-ID]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+
+U63_MAX = (1 << 63) - 1
+
+Shape = Callable[[Any], bool]
+"""Whether a decoded msgpack value has the form of one field."""
+
+
+class Refused(Exception):
+    """A broken rule; `code` is the error code, `ENC` for anything wrong with an encoding."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def require(holds: bool, code: str) -> None:
+    """Raises: Refused unless the rule holds."""
+    if not holds:
+        raise Refused(code)
+
+
+def in_range(amount: int) -> int:
+    """An amount, height or time.  Raises: Refused RANGE."""
+    require(0 <= amount <= U63_MAX, "RANGE")
+    return amount
+
+
+def pack(value: Any) -> bytes:
+    """Canonical msgpack."""
+    packed: bytes = msgpack.packb(value, use_bin_type=True)
+    return packed
+
+
+def unpack(data: bytes, shape: Shape, most_bytes: int) -> Any:
+    """The one value of this shape whose canonical encoding is `data`.  Raises: Refused ENC."""
+    require(len(data) <= most_bytes, "ENC")
+    try:
+        value = msgpack.unpackb(data, raw=False)
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
+        raise Refused("ENC") from error
+    require(shape(value) and pack(value) == data, "ENC")
+    return value
+
+
+def uint(least: int = 0, most: int = U63_MAX) -> Shape:
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def exactly(size: int) -> Shape:
+    return lambda value: type(value) is bytes and len(value) == size
+
+
+def up_to(size: int) -> Shape:
+    return lambda value: type(value) is bytes and len(value) <= size
+
+
+def text(size: int) -> Shape:
+    return lambda value: type(value) is str and len(value.encode()) <= size
+
+
+def several(item: Shape, most: int, least: int = 0) -> Shape:
+    return lambda value: type(value) is list and least <= len(value) <= most and all(map(item, value))
+
+
+def record(*fields: Shape) -> Shape:
+    def fits(value: Any) -> bool:
+        if type(value) is not list or len(value) != len(fields):
+            return False
+        return all(field(part) for field, part in zip(fields, value, strict=True))
+
+    return fits
+
+
+HASH, ADDRESS, AMOUNT = exactly(32), exactly(20), uint()
+TENSOR = record(uint(1, 1 << 24), uint(1, 1 << 20), uint(1, 2))
+STEP = record(uint(1, 1), several(uint(0, 80), 4))
+PROGRAM = record(several(TENSOR, 16, 1), several(STEP, 64, 1))
+OPENING = record(uint(0, 1 << 24), up_to(65_536), several(HASH, 24))
+PROOF = record(
+    HASH,
+    PROGRAM,
+    several(HASH, 16),
+    ADDRESS,
+    HASH,
+    uint(1, 2),
+    uint(0, 16),
+    uint(0, 16_384),
+    several(OPENING, 3, 1),
+)
+
+ENVELOPE_BYTES = 260 * 1024
+ENVELOPE = record(
+    uint(1, 1),
+    up_to(32),
+    text(32),
+    ADDRESS,
+    AMOUNT,
+    AMOUNT,
+    AMOUNT,
+    AMOUNT,
+    up_to(ENVELOPE_BYTES),
+    several(record(HASH, exactly(64)), 16),
+)
+
+KINDS: dict[str, tuple[int, int, Shape]] = {
+    "transfer": (1, 1024, record(ADDRESS, AMOUNT, up_to(64))),
+    "stake.register": (3, 1024, record(AMOUNT)),
+    "job.open": (3, 16_384, record(PROGRAM, several(HASH, 16), uint(1), AMOUNT, AMOUNT, ADDRESS)),
+    "job.cancel": (1, 1024, record(HASH)),
+    "job.claim": (1, 1024, record(HASH, uint(1))),
+    "job.commit": (3, 2048, record(HASH, HASH, HASH, several(HASH, 8))),
+    "job.attest": (
+        3,
+        1024,
+        record(HASH, uint(1, 1), uint(1, 2), HASH, uint(0, 3), HASH, HASH, uint(0, 0)),
+    ),
+    "challenge.prove": (30, 263_168, record(PROOF)),
+}
+"""Name: weight, largest transaction in bytes, body."""
+BODY_BYTES = {"challenge.prove": 262_144}
+"""Bodies with a bound of their own, narrower than that of the transaction."""

@@ -1,0 +1,237 @@
+"""Blocks and transactions on the naive state.  Spec: [STF-*], [TX-*], [FEE-*], [MONEY-*], [EPOCH-FREEZE]."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+from chain.hashing import Tag, h256
+from chain.keys import address_of, verify
+from chain.types import PublicKey, Signature
+from genesis.spec import ChainSpec
+from tests.model.forms import (
+    BODY_BYTES,
+    ENVELOPE,
+    ENVELOPE_BYTES,
+    KINDS,
+    U63_MAX,
+    Refused,
+    in_range,
+    pack,
+    require,
+    unpack,
+)
+from tests.model.jobs import AGENDA_STEPS, EFFECTS, burn_attest_fee, check_attest
+from tests.model.state import (
+    COINBASE_MATURES,
+    SETTLED,
+    WEIGHTS_PRUNED,
+    State,
+)
+
+TICKET_RING = 16
+MAX_VALIDATORS = 1024
+BODY_LIMIT_BYTES = 2 << 20
+
+
+@dataclass(frozen=True)
+class Winner:
+    """What the proof of a block brought: known when the next block begins."""
+
+    miner: bytes
+    ticket: bytes
+    job: bytes
+    """The job it is bound to, or zeros."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    code: str
+    weight: int
+    burned: int
+    tip: int
+
+
+class Model:
+    """The chain: `begin`, any number of `add`, `end`; `undo` takes the last block back."""
+
+    def __init__(self, spec: ChainSpec) -> None:
+        """Genesis."""
+        self.spec = spec
+        self.height = 0
+        """Of the block under construction, or of the head between blocks."""
+        self.winner: Winner | None = None
+        """Of the head; genesis has none."""
+        given = sum(allocation.balance_grains for allocation in spec.allocations)
+        staked = sum(founder.stake_grains for founder in spec.validators)
+        self.state = State(base_fee=spec.money.base_fee_grains, minted=given + staked)
+        for allocation in spec.allocations:
+            self.state.accounts[allocation.address] = {"nonce": 0, "balance": allocation.balance_grains}
+        for founder in spec.validators:
+            self._enlist(founder.public_key, founder.stake_grains)
+        self.state.weights[0] = self._weights()
+        self.history: list[tuple[State, Winner | None]] = []
+        """State and winner before each block."""
+        self.weight = self.bytes = 0
+        """Of the block under construction."""
+
+    # -- blocks ---------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Everything that comes before the transactions of the next block."""
+        self.history.append((copy.deepcopy(self.state), self.winner))
+        self.height += 1
+        self.weight = self.bytes = 0
+        if self.winner is not None:
+            self._credit(self.winner)
+        if self.height % self.spec.pace.epoch_blocks == 0:
+            self._start_epoch(self.height // self.spec.pace.epoch_blocks)
+        for step, subject, number in self.state.agenda.pop(self.height, []):
+            if step == COINBASE_MATURES:
+                self.credit(subject, number)
+            elif step == WEIGHTS_PRUNED:
+                del self.state.weights[number]
+            else:
+                AGENDA_STEPS[step](self, subject)
+        assert self.state.conserves()
+
+    def end(self, winner: Winner) -> None:
+        """The base fee; the block is the head now."""
+        money, state = self.spec.money, self.state
+        target = money.block_weight_limit // 2
+        change = state.base_fee * abs(self.weight - target) // target // money.base_fee_step_divisor
+        if self.weight > target:
+            state.base_fee += max(1, change)
+        else:
+            state.base_fee = max(money.base_fee_floor_grains, state.base_fee - change)
+        self.winner = winner
+
+    def undo(self) -> None:
+        self.state, self.winner = self.history.pop()
+        self.height -= 1
+
+    def _credit(self, parent: Winner) -> None:
+        """[STF-PARENT]"""
+        state, money = self.state, self.spec.money
+        emitted = max(0, money.cap_grains - state.minted) // money.emission_divisor
+        if emitted + state.pending_tips:
+            due = self.height + money.coinbase_maturity_blocks
+            self.schedule(due, COINBASE_MATURES, parent.miner, emitted + state.pending_tips)
+            state.minted += emitted
+            state.pending_tips = 0
+        state.tickets = [*state.tickets, (self.height - 1, parent.ticket)][-TICKET_RING:]
+        job = state.jobs.get(parent.job)
+        if job is not None and job["status"] < SETTLED:
+            job["bound_blocks"] += 1
+
+    def _start_epoch(self, epoch: int) -> None:
+        rules, length = self.spec.jobs, self.spec.pace.epoch_blocks
+        self.state.weights[epoch] = self._weights()
+        longest = rules.deadline_maximum_blocks + rules.settle_offset + rules.second_round_blocks
+        ended = epoch - 1
+        self.schedule((ended + longest // length + 2) * length, WEIGHTS_PRUNED, b"", ended)
+
+    def _weights(self) -> list[tuple[bytes, int]]:
+        return [(address, validator["stake"]) for address, validator in sorted(self.state.validators.items())]
+
+    def schedule(self, height: int, step: int, subject: bytes, number: int = 0) -> None:
+        self.state.agenda.setdefault(height, []).append((step, subject, number))
+
+    # -- transactions -----------------------------------------------------------------------------------------------
+
+    def add(self, data: bytes) -> Receipt:
+        """Run one transaction.  Raises: Refused if it may not be in this block; nothing has changed then."""
+        kind, sender, nonce, tip, most, until, body, key = self._parse(data)
+        weight = KINDS[kind][0]
+        money = self.spec.money
+        fits = self.weight + weight <= money.block_weight_limit and self.bytes + len(data) <= BODY_LIMIT_BYTES
+        require(fits, "BLOCK_FULL")
+        require(self.height <= until, "EXPIRED")
+        require(nonce == self.account(sender)["nonce"], "NONCE")
+        burned = in_range(self.state.base_fee * weight + money.byte_fee_grains * len(data))
+        if kind == "job.attest":
+            require(tip == 0, "TIP")
+            check_attest(self, sender, body)
+            burned = burn_attest_fee(self, body[0], burned)
+        else:
+            require(in_range(burned + tip) <= most, "FEE_TOO_LOW")
+            self.debit(sender, burned + tip)
+            self.state.burned += burned
+            self.state.pending_tips += tip
+        self.state.accounts.setdefault(sender, {"nonce": 0, "balance": 0})["nonce"] += 1
+        code = self._attempt(kind, sender, nonce, body, key)
+        self.weight += weight
+        self.bytes += len(data)
+        assert self.state.conserves()
+        return Receipt(code, weight, burned, tip)
+
+    def _parse(self, data: bytes) -> tuple[str, bytes, int, int, int, int, Any, bytes]:
+        """Everything that needs no state, in the order of [TX-EXEC]."""
+        envelope = unpack(data, ENVELOPE, ENVELOPE_BYTES)
+        _, chain_id, kind, sender, nonce, most, tip, until, packed, authorisations = envelope
+        require(kind in KINDS, "KIND")
+        _, largest, shape = KINDS[kind]
+        require(len(data) <= largest, "SIZE")
+        require(chain_id == self.spec.chain_id, "CHAIN_ID")
+        body = unpack(packed, shape, BODY_BYTES.get(kind, largest))
+        require(len(authorisations) == 1, "BAD_AUTH")
+        ((key, signature),) = authorisations
+        require(address_of(PublicKey(key)) == sender, "BAD_AUTH")
+        identity = h256(Tag.TX_ID, pack(envelope[:-1]))
+        require(verify(PublicKey(key), identity, Signature(signature)), "BAD_AUTH")
+        return kind, sender, nonce, tip, most, until, body, key
+
+    def _attempt(self, kind: str, sender: bytes, nonce: int, body: Any, key: bytes) -> str:
+        """The effects, or the code of the rule that forbids them and no effects."""
+        before = copy.deepcopy(self.state)
+        try:
+            if kind == "transfer":
+                self._transfer(sender, *body)
+            elif kind == "stake.register":
+                self._register(sender, key, *body)
+            else:
+                EFFECTS[kind](self, sender, nonce, body)
+        except Refused as failure:
+            self.state = before
+            return failure.code
+        return ""
+
+    def _transfer(self, sender: bytes, to: bytes, amount: int, memo: bytes) -> None:
+        new = self.account(to) == {"nonce": 0, "balance": 0}
+        require(not new or amount >= self.spec.money.dust_grains, "DUST")
+        self.debit(sender, amount)
+        self.credit(to, amount)
+
+    def _register(self, sender: bytes, key: bytes, amount: int) -> None:
+        known = self.state.validators.get(sender)
+        total = in_range(amount + (known["stake"] if known else 0))
+        require(amount > 0 and total >= self.spec.money.minimum_stake_grains, "MIN_STAKE")
+        require(known is not None or len(self.state.validators) < MAX_VALIDATORS, "VALIDATORS_FULL")
+        self.debit(sender, amount)
+        if known:
+            known["stake"] = total
+        else:
+            self._enlist(key, total)
+
+    def _enlist(self, key: bytes, stake: int) -> None:
+        validator = {"public_key": key, "stake": stake, "registered": self.height}
+        self.state.validators[address_of(PublicKey(key))] = validator
+
+    # -- money --------------------------------------------------------------------------------------------------------
+
+    def account(self, address: bytes) -> dict[str, int]:
+        """A look at an account; one that was never used is empty."""
+        return self.state.accounts.get(address, {"nonce": 0, "balance": 0})
+
+    def debit(self, address: bytes, amount: int) -> None:
+        """Raises: Refused BALANCE."""
+        require(self.account(address)["balance"] >= amount, "BALANCE")
+        if amount:
+            self.state.accounts[address]["balance"] -= amount
+
+    def credit(self, address: bytes, amount: int) -> None:
+        """Only an amount above zero makes an account."""
+        if amount:
+            self.state.accounts.setdefault(address, {"nonce": 0, "balance": 0})["balance"] += amount
+            assert self.state.accounts[address]["balance"] <= U63_MAX

@@ -1,0 +1,109 @@
+"""Everything the chain remembers, as dicts, and the state entries that it stands for.  Spec: [STATE-ENTRIES]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from chain.hashing import Tag, h256
+from tests.model.forms import pack
+
+ACCOUNT, VALIDATOR, JOB, AGENDA, WEIGHTS, VALIDATOR_INDEX, CHAIN, TICKETS = range(1, 9)
+"""Namespaces."""
+COINBASE_MATURES, JOB_EXPIRES, JOB_LATE, JOB_DRAW, JOB_SETTLES, WEIGHTS_PRUNED = range(1, 7)
+"""Automatic steps."""
+OPEN, CLAIMED, COMMITTED, ESCALATED, SETTLED, CANCELLED, EXPIRED, LATE, VOID, SLASHED = range(1, 11)
+"""States of a job."""
+
+Item = dict[str, Any]
+
+
+@dataclass
+class State:
+    """One state of the ledger; `copy.deepcopy` keeps it."""
+
+    base_fee: int
+    minted: int
+    burned: int = 0
+    treasury: int = 0
+    staker_pool: int = 0
+    pending_tips: int = 0
+    settled_macs: int = 0
+    accounts: dict[bytes, Item] = field(default_factory=dict)
+    """Address to `nonce` and `balance`."""
+    validators: dict[bytes, Item] = field(default_factory=dict)
+    """Address to `public_key`, `stake` and `registered` (height)."""
+    jobs: dict[bytes, Item] = field(default_factory=dict)
+    """Id to the fields of a job in the order of its record."""
+    weights: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
+    """Epoch to (address, stake), ascending by address."""
+    tickets: list[tuple[int, bytes]] = field(default_factory=list)
+    """(height, ticket), the newest last."""
+    agenda: dict[int, list[tuple[int, bytes, int]]] = field(default_factory=dict)
+    """Height to (step, subject, number), in the order in which they were asked for."""
+
+    @property
+    def locked(self) -> int:
+        """Stakes, and escrow and bond of every job that has not ended."""
+        stakes: int = sum(validator["stake"] for validator in self.validators.values())
+        return stakes + sum(
+            escrow_of(job) - job["attest_fees"] + job["bond"]
+            for job in self.jobs.values()
+            if job["status"] < SETTLED
+        )
+
+    @property
+    def immature(self) -> int:
+        """Coinbases on the agenda."""
+        steps = [step for due in self.agenda.values() for step in due]
+        return sum(amount for step, _, amount in steps if step == COINBASE_MATURES)
+
+    def conserves(self) -> bool:
+        """The supply identity [MONEY-IDENTITY]."""
+        held: int = sum(account["balance"] for account in self.accounts.values())
+        held += self.locked + self.immature + self.pending_tips + self.treasury + self.staker_pool
+        return held == self.minted - self.burned
+
+    def entries(self) -> dict[bytes, tuple[str, bytes]]:
+        """State key to what it is, for people, and its value."""
+        found = {}
+
+        def put(what: str, namespace: int, identifier: bytes, value: list[Any]) -> None:
+            found[h256(Tag.STATE_KEY, bytes([namespace]) + identifier)] = (what, pack(value))
+
+        for address, account in self.accounts.items():
+            put(f"account {address.hex()}", ACCOUNT, address, list(account.values()))
+        for address, validator in self.validators.items():
+            put(f"validator {address.hex()}", VALIDATOR, address, list(validator.values()))
+        for identity, job in self.jobs.items():
+            put(f"job {identity.hex()}", JOB, identity, [_wire(value) for value in job.values()])
+        for epoch, weights in self.weights.items():
+            value = [epoch, [list(weight) for weight in weights]]
+            put(f"weights of epoch {epoch}", WEIGHTS, epoch.to_bytes(8, "big"), value)
+        for height, steps in self.agenda.items():
+            place = height.to_bytes(8, "big")
+            put(f"agenda of {height}", AGENDA, place, [len(steps)])
+            for index, (step, subject, number) in enumerate(steps):
+                what = f"step {index} of {height}"
+                padded = subject + bytes(32 - len(subject))
+                put(what, AGENDA, place + index.to_bytes(4, "big"), [step, padded, number])
+        put("validators", VALIDATOR_INDEX, b"", [sorted(self.validators)])
+        if self.tickets:
+            put("tickets", TICKETS, b"", [[list(ticket) for ticket in self.tickets]])
+        numbers: list[Any] = [self.base_fee, self.minted, self.burned, self.treasury, self.staker_pool]
+        numbers += [self.immature, self.pending_tips, self.locked, self.settled_macs.to_bytes(16, "big")]
+        put("chain", CHAIN, b"", numbers)
+        return found
+
+
+def escrow_of(job: Item) -> int:
+    """What the payer locked."""
+    total: int = job["escrow_price"] + job["escrow_protocol"] + job["escrow_audit"]
+    return total
+
+
+def _wire(value: Any) -> Any:
+    """Seats are dicts inside a job."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [list(seat.values()) for seat in value]
+    return value

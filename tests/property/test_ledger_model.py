@@ -1,0 +1,223 @@
+"""The ledger against its naive model: random acts of every kind, blocks and reorganisations, compared entry by entry.
+
+Spec: everything in docs/spec/chain.md and docs/spec/jobs.md that a transaction or the agenda does.
+"""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections import Counter
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+import tests.model
+from tests.acts import EVERYBODY, Act, Acts
+from tests.model.forms import KINDS
+from tests.model.state import CANCELLED, EXPIRED, LATE, SETTLED, SLASHED, VOID
+from tests.twins import Twins, short_lives
+
+NOT_IN_BLOCKS = {
+    *("block_time_ms", "asert_halflife_ms", "max_future_ms"),  # rules of headers
+    "deadline_default_blocks",  # of the command line
+    "base_fee_grains",  # of genesis
+}
+COARSE = {"cap_grains": 10**9}
+"""Constants of which a single unit vanishes in a division."""
+AMOUNTS = (0, 1, 999, 1_000, 10**9, 900_000 * 10**9, (1 << 63) - 1)
+RARE = (
+    *(
+        "transfer",
+        "register",
+        "open",
+        "misopen",
+        "cancel",
+        "claim",
+        "commit",
+        "attest",
+        "challenge",
+        "spoil",
+        "again",
+    ),
+)
+OFTEN = (*RARE, *["push"] * 20)
+ACTS = st.builds(
+    Act,
+    what=st.sampled_from(OFTEN),
+    who=st.integers(0, len(EVERYBODY) - 1),
+    job=st.integers(0, 3),
+    choice=st.integers(0, 11),
+    amount=st.sampled_from(AMOUNTS) | st.integers(0, 1 << 52),
+)
+
+FAILURES = (
+    *(
+        "BALANCE",
+        "DUST",
+        "MIN_STAKE",
+        "RANGE",
+        "SELF",
+        "NOT_CHOSEN",
+        "BID",
+        "NOT_FOUND",
+        "NOT_OWNER",
+        "BAD_STATE",
+    ),
+    *(
+        "PROGRAM_STEPS",
+        "PROGRAM_WIRING",
+        "PROGRAM_SHAPE",
+        "PROGRAM_INPUTS",
+        "DEADLINE",
+        "ESCROW",
+        "LATE",
+        "PATH",
+    ),
+    *("CHALLENGE_FACTS", "CHALLENGE_FORM", "NOT_WRONG"),
+)
+REFUSALS = (
+    *(
+        "ENC",
+        "SIZE",
+        "KIND",
+        "BAD_AUTH",
+        "EXPIRED",
+        "NONCE",
+        "RANGE",
+        "FEE_TOO_LOW",
+        "BALANCE",
+        "BLOCK_FULL",
+        "TIP",
+    ),
+    *("BAD_STATE", "CONFLICT", "WINDOW", "FORM", "MISMATCH"),
+)
+
+
+def after(twins: Twins, miner: int, job: int) -> None:
+    """Finish a block, bound to one of the jobs if `job` says so."""
+    twins.begin()
+    jobs = list(twins.model.state.jobs)
+    twins.end(EVERYBODY[miner].address, *jobs[-4:][job : job + 1])
+
+
+def reorganise(twins: Twins, depth: int, way: int) -> None:
+    """Leave some blocks; then make them again, or put their transactions into one block, last first, or do neither."""
+    left = [twins.undo() for _ in range(min(depth, len(twins.chain)))]
+    if way == 0:
+        for block in reversed(left):
+            twins.redo(block)
+    elif way == 1:
+        for block in left:
+            for data in block.transactions:
+                twins.add(data)
+        after(twins, 0, 4)
+
+
+class Machine(RuleBasedStateMachine):
+    """Anything, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twins = Twins()
+        self.acts = Acts(self.twins)
+
+    @rule(tried=st.lists(ACTS, min_size=1, max_size=6))
+    def act(self, tried: list[Act]) -> None:
+        for act in tried:
+            self.acts(act)
+
+    @rule(miner=st.integers(0, len(EVERYBODY) - 1), job=st.integers(0, 8))
+    def block(self, miner: int, job: int) -> None:
+        after(self.twins, miner, job)
+
+    @rule(depth=st.integers(1, 4), way=st.integers(0, 2))
+    def reorganise(self, depth: int, way: int) -> None:
+        reorganise(self.twins, depth, way)
+
+
+def test_program_and_model_agree() -> None:
+    run_state_machine_as_test(Machine, settings=settings(max_examples=15, stateful_step_count=50))
+
+
+@pytest.mark.slow
+def test_program_and_model_agree_at_length() -> None:
+    run_state_machine_as_test(Machine, settings=settings(max_examples=300, stateful_step_count=120))
+
+
+# -- stories: the same acts, evenly drawn, so that they get further --------------------------------------------------
+
+
+def story(twins: Twins, source: random.Random, blocks: int) -> Counter[str]:
+    """Some blocks; returns what happened in them."""
+    acts = Acts(twins)
+    for _ in range(blocks):
+        for _ in range(source.randrange(12 if source.random() < 0.1 else 6)):
+            amount = source.choice(AMOUNTS) if source.random() < 0.5 else source.randrange(1 << 52)
+            what, who = source.choice(OFTEN), source.randrange(len(EVERYBODY))
+            acts(Act(what, who, source.randrange(4), source.randrange(12), amount))
+        after(twins, source.randrange(len(EVERYBODY)), source.randrange(9))
+        if source.random() < 0.1:
+            reorganise(twins, source.randint(1, 4), source.randrange(3))
+    for job in twins.model.state.jobs.values():
+        twins.seen[f"job {job['status']}"] += 1
+    return twins.seen
+
+
+def stories(count: int, blocks: int, seed: int) -> Counter[str]:
+    source = random.Random(seed)
+    seen: Counter[str] = Counter()
+    for _ in range(count):
+        seen += story(Twins(), source, blocks)
+    return seen
+
+
+def test_stories_reach_every_kind_and_most_codes() -> None:
+    """Agreement is worth something only if the drawing gets everywhere."""
+    seen = stories(8, 60, seed=4)
+    assert not set(KINDS) - set(seen)
+    ends = (SETTLED, CANCELLED, EXPIRED, LATE, VOID, SLASHED)
+    assert not {f"job {status}" for status in ends} - set(seen)
+    missing = {f"failed {code}" for code in FAILURES} | {f"refused {code}" for code in REFUSALS}
+    missing -= set(seen)
+    assert not missing
+
+
+CONSTANTS = [
+    (group, field.name)
+    for group in ("pace", "money", "jobs")
+    for field in fields(getattr(short_lives(), group))
+    if field.name not in NOT_IN_BLOCKS
+]
+
+
+@pytest.mark.slow  # most of them show in the first blocks, some need a hundred
+@pytest.mark.parametrize(("group", "name"), CONSTANTS)
+def test_a_model_with_one_other_constant_disagrees(group: str, name: str) -> None:
+    """The comparison is sharp: no constant of the ledger could be misread by one unnoticed."""
+    right = short_lives()
+    changed = getattr(getattr(right, group), name) + COARSE.get(name, 1)
+    wrong = replace(right, **{group: replace(getattr(right, group), **{name: changed})})
+    twins = Twins()
+    twins.model.spec = wrong
+    with pytest.raises(AssertionError, match="program"):
+        story(twins, random.Random(7), 500)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_many_long_stories(seed: int) -> None:
+    seen = stories(10, 120, seed)
+    assert not set(KINDS) - set(seen)
+
+
+def test_the_model_shares_no_rule_with_the_program() -> None:
+    for path in sorted(Path(tests.model.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not {name.split(".")[0] for name in names} & {"vm", "consensus"}, path.name
