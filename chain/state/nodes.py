@@ -49,7 +49,10 @@ def first_difference(left: int, right: int) -> int:
 
 
 def subtree_root(keys: Sequence[int], leaves: Sequence[Hash32]) -> Hash32:
-    """Root over ascending `keys` with their leaf hashes; one pass, one hash per inner node."""
+    """Root over ascending `keys` with their leaf hashes; one pass, one hash per inner node.
+
+    Spells `node_hash` out: a block calls this for every page it touches.
+    """
     if not keys:
         return EMPTY_ROOT
     open_nodes: list[tuple[int, bytes]] = []
@@ -58,12 +61,16 @@ def subtree_root(keys: Sequence[int], leaves: Sequence[Hash32]) -> Hash32:
         depth = KEY_BITS - (keys[i - 1] ^ keys[i]).bit_length()
         while open_nodes and open_nodes[-1][0] > depth:
             closed, left = open_nodes.pop()
-            current = node_hash(closed, left, current)
+            node = _new_node[closed]()
+            node.update(left + current)
+            current = node.digest()
         open_nodes.append((depth, current))
         current = leaves[i]
     while open_nodes:
         closed, left = open_nodes.pop()
-        current = node_hash(closed, left, current)
+        node = _new_node[closed]()
+        node.update(left + current)
+        current = node.digest()
     return Hash32(current)
 
 

@@ -109,18 +109,15 @@ def parse_page(place: int, data: bytes) -> Page:
     entries: list[bytes] = []
     leaves: list[Hash32] = []
     spare = KEY_BITS - bits_of(place)
+    prefix = place ^ 1 << bits_of(place)
+    size = len(data)
     at, last = 0, -1
-    while at < len(data):
+    while at < size:
         body = at + HEAD_BYTES
         end = body + int.from_bytes(data[at + KEY_BYTES : body], "big")
         key = data[at : at + KEY_BYTES]
         number = int.from_bytes(key, "big")
-        if (
-            end > len(data)
-            or body > len(data)
-            or number <= last
-            or (1 << KEY_BITS | number) >> spare != place
-        ):
+        if end > size or body > size or number <= last or number >> spare != prefix:
             raise _corrupt(f"entry at byte {at} of state page {page_key(place).hex()}")
         keys.append(number)
         entries.append(data[at:end])

@@ -47,19 +47,23 @@ class Staged:
     writes: list[tuple[bytes, bytes | None]]
     """For the store: pages set and pages removed."""
     undo: Undo
-    hashes: dict[int, Hash32 | None] = field(repr=False)
+    hashes: dict[int, Hash32] = field(repr=False)
+    emptied: list[int] = field(repr=False)
+    """Places below which nothing is left."""
     pages: dict[int, Page] = field(repr=False)
 
 
 class StateTree:
     """The state at one block."""
 
-    __slots__ = ("_cache", "_hashes", "_kv")
+    __slots__ = ("_cache", "_hashes", "_kv", "_spare")
 
     def __init__(self, kv: KV, hashes: dict[int, Hash32], cache_bytes: int) -> None:
         self._kv = kv
         self._hashes = hashes
         self._cache = _PageCache(cache_bytes)
+        self._spare = KEY_BITS
+        """Bits of a key below the place that was looked up last."""
 
     @classmethod
     def load(cls, kv: KV, *, cache_bytes: int = DEFAULT_CACHE_BYTES) -> Self:
@@ -117,24 +121,25 @@ class StateTree:
                 undo += page_undo
                 pages[place] = EMPTY_PAGE
                 _cut(place, page, pages)
-        hashes = self._rehashed(pages)
+        fresh = self._rehashed(pages)
+        emptied = [place for place, value in fresh.items() if value is None]
+        hashes = {place: value for place, value in fresh.items() if value is not None}
         return Staged(
             base_root=self.root,
-            root=(hashes[ROOT_PLACE] or EMPTY_ROOT) if hashes else self.root,
+            root=hashes.get(ROOT_PLACE, EMPTY_ROOT) if fresh else self.root,
             writes=[(page_key(place), page.to_bytes() or None) for place, page in pages.items()],
             undo=tuple(undo),
             hashes=hashes,
+            emptied=emptied,
             pages=pages,
         )
 
     def apply(self, staged: Staged) -> None:
         """Move on to the staged state, whose writes the store now holds."""
         assert staged.base_root == self.root
-        for place, value in staged.hashes.items():
-            if value is None:
-                self._hashes.pop(place, None)
-            else:
-                self._hashes[place] = value
+        self._hashes.update(staged.hashes)
+        for place in staged.emptied:
+            self._hashes.pop(place, None)
         for place, page in staged.pages.items():
             self._cache.put(place, page)
 
@@ -166,13 +171,22 @@ class StateTree:
         return proof
 
     def _locate(self, key: StateKey) -> int:
-        """The place of the page that holds `key`, or would."""
-        number = int.from_bytes(key, "big")
+        """The place of the page that holds `key`, or would: the deepest on its way that, or whose sibling, has a hash.
+
+        A place has a hash if one below it has, so the search may begin anywhere on the way: it begins at the depth
+        where the last one ended, because pages of digests lie nearly level.
+        """
+        number = int.from_bytes(key, "big") | 1 << KEY_BITS
         hashes = self._hashes
-        place, spare = ROOT_PLACE, KEY_BITS
-        while 2 * place in hashes or 2 * place + 1 in hashes:
+        spare = self._spare
+        place = number >> spare
+        while place > ROOT_PLACE and place not in hashes and place ^ 1 not in hashes:
+            spare += 1
+            place >>= 1
+        while (2 * place in hashes) or (2 * place + 1 in hashes):
             spare -= 1
-            place = 2 * place + (number >> spare & 1)
+            place = number >> spare
+        self._spare = spare
         return place
 
     def _is_cut(self, place: int) -> bool:
@@ -198,14 +212,12 @@ class StateTree:
         fresh: dict[int, Hash32 | None] = {
             place: page.root() if page.keys else None for place, page in pages.items()
         }
-        old = self._hashes
+        known = self._hashes.get
         for place in _ancestors(fresh):
             left, right = 2 * place, 2 * place + 1
-            fresh[place] = _join(
-                place,
-                fresh[left] if left in fresh else old.get(left),
-                fresh[right] if right in fresh else old.get(right),
-            )
+            left_hash = fresh[left] if left in fresh else known(left)
+            right_hash = fresh[right] if right in fresh else known(right)
+            fresh[place] = _join(place, left_hash, right_hash)
         return fresh
 
     def _path(self, place: int, number: int) -> tuple[Step, ...]:
@@ -277,7 +289,7 @@ def _join(place: int, left: Hash32 | None, right: Hash32 | None) -> Hash32 | Non
     """Hash of `place` from its halves; a node exists only where both sides hold something."""
     if left is None or right is None:
         return left or right
-    return node_hash(bits_of(place), left, right)
+    return node_hash(place.bit_length() - 1, left, right)
 
 
 def _bit(number: int, depth: int) -> int:
