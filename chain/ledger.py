@@ -1,7 +1,8 @@
 """What the ledger stores, and under which keys: the state records shared by genesis, transactions and consensus.
 
 Every entry of the authenticated state is one of these records (or a job, see vm/jobs). A state key is the digest of a
-namespace byte and an identifier, so entries of different kinds never meet and nobody chooses a place in the tree.
+namespace byte and an identifier, so entries of different kinds never meet and nobody chooses a place in the tree
+[STATE-ENTRIES].
 """
 
 from __future__ import annotations

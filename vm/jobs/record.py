@@ -1,4 +1,4 @@
-"""The job record: everything the chain remembers of one paid run.  Spec: [JOB-STATE].
+"""The job record: everything the chain remembers of one paid run.  Spec: [JOB-STATE], [JOB-RECORD].
 
     OPEN -> CLAIMED -> COMMITTED [-> ESCALATED] -> SETTLED      also terminal: CANCELLED EXPIRED LATE VOID SLASHED
 
