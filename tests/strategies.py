@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from chain.blocks import Atom
 from chain.codec import BigUint, Blob, Nested, OneOf, Raw, Record, Seq, Text, Uint, WireType, layout
+from vm.kinds.batch import Operation, OperationField
+from vm.registry import KINDS
 
 R = TypeVar("R", bound=Record)
 
@@ -60,6 +62,9 @@ def wire_values(kind: WireType) -> st.SearchStrategy[Any]:
             return st.lists(wire_values(kind.item), min_size=kind.minimum, max_size=longest).map(tuple)
         case Nested():
             return records(kind.record)
+        case OperationField():
+            kinds = [kind for kind in KINDS.values() if kind.in_batch]
+            return st.one_of([st.builds(Operation, st.just(kind.name), records(kind.body)) for kind in kinds])
         case Atom():
             return wire_values(Uint()) | wire_values(Blob(kind.maximum))
     raise TypeError(f"no strategy for fields of {type(kind).__name__}: add it here")

@@ -16,6 +16,7 @@ from chain.types import NO_ADDRESS, NO_JOB, Address
 from compute.spec.certificate import Certificate
 from consensus.events import described
 from vm.envelope import Transaction
+from vm.kinds.batch import OperationField
 from vm.registry import kind_named
 
 Json = dict[str, Any]
@@ -113,6 +114,8 @@ def _value(kind: WireType, value: Any, prefix: str) -> Any:
         return record_form(value, prefix)
     if isinstance(kind, Seq):
         return [_value(kind.item, item, prefix) for item in value]
+    if isinstance(kind, OperationField):
+        return {"kind": value.kind, "body": record_form(value.body, prefix)}
     if isinstance(kind, BigUint):
         return f"{value:#x}"
     if isinstance(kind, Raw) and kind.size == 20:
