@@ -31,6 +31,7 @@ from node.mempool import Mempool
 from node.messages import MAX_POOL_REPLY_BYTES, PoolRequest, TransactionBatch
 from node.mining.desk import LocalSource, WorkDesk
 from node.mining.devices import Device, cpu_devices
+from node.mining.lent import LentDevices
 from node.mining.miner import Miner
 from node.mining.slot import MakeWorker
 from node.mining.status import SlotStatus
@@ -97,6 +98,7 @@ class Node:
         self.exchange = TensorExchange(network, self.blobs, cpu)
         self.duties = Duties(chain, self.mempool, key, self.submit)
         self.work = WorkDesk(chain, self.mempool, self.importer, clock, key.address, self.gossip.announce)
+        self.lent = LentDevices(rng)
         self._dialer = Dialer(network, settings.join)
         self._make_worker = worker
         self._rng = rng
@@ -202,6 +204,7 @@ class Node:
             self._rng,
             engine=self.settings.engine,
             idle_mining=self.settings.mine,
+            lent=self.lent,
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.miner.run)

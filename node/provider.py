@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from chain.errors import Missing, TileworkError
-from chain.types import NO_ADDRESS, Address, Grains, JobId, TensorRoot
-from compute.messages import MAX_MATRIX_BYTES
+from chain.types import NO_ADDRESS, Address, Grains, Hash32, JobId, TensorRoot
+from compute.messages import MAX_MATRIX_BYTES, Load
 from compute.spec.padding import round_up
 from compute.spec.profiles import PROFILES
 from node.blobs import BlobStore
@@ -193,10 +193,12 @@ class Provider:
         shape = resolve(job.program)
         for root, info in zip(job.input_roots, job.program.inputs, strict=True):
             await self._exchange.fetch(root, info)
-        left, right = (self._blobs.data(root) for root in job.input_roots)
-        info_a, info_b = job.program.inputs
+        a, b = (
+            Load(Hash32(root), info.rows, info.columns, self._blobs.data(root))
+            for root, info in zip(job.input_roots, job.program.inputs, strict=True)
+        )
         started_ms = self._clock.now_ms()
-        product = await self._miner.multiply(identity, info_a, left, info_b, right)
+        product = await self._miner.multiply(identity, a, b)
         committed = self._fault.applied_to(product)
         key = trace_key(identity, self._address)
         root = await self._cpu.run(self._blobs.put, shape.output, committed, key)

@@ -29,6 +29,12 @@ def miner() -> None:
 @engine_option
 @device_options
 @click.option(
+    "--jobs/--no-jobs",
+    default=True,
+    show_default=True,
+    help="Compute jobs that the node has claimed; what they earn goes to the node's operator.",
+)
+@click.option(
     "--report",
     "report_s",
     type=click.IntRange(min=1),
@@ -51,10 +57,11 @@ def run(
     engine: str,
     device: str,
     cpu_workers: int | None,
+    jobs: bool,
     report_s: int,
     log_level: str,
 ) -> None:
-    """Mine on a node's templates until Ctrl-C.
+    """Mine on a node's templates, and compute its jobs, until Ctrl-C.
 
     \b
     tilework miner run --rpc http://127.0.0.1:8645 --engine auto --device all
@@ -86,6 +93,7 @@ def run(
         engine=engine,
         devices=devices_here(device, cpu_workers, engine),
         report_s=report_s,
+        jobs=jobs,
     )
     logging.basicConfig(level=log_level.upper(), format=LOG_FORMAT, datefmt=LOG_TIME)
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -8,18 +8,20 @@ multiplications somebody pays for are the ones that draw tickets.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
 from chain.errors import LocalFault
-from chain.tensors import TensorInfo
-from chain.types import BlockHash, Hash32, JobId, TensorRoot
+from chain.types import BlockHash, JobId
 from compute.engines.select import AUTO
 from compute.messages import Found, Load, Mine, Panel
 from compute.spec.profiles import Profile
 from node.mining.devices import Device, cpu_devices
+from node.mining.lent import LentDevices
+from node.mining.maker import PanelMaker
 from node.mining.product import Rows, wrong_row
 from node.mining.slot import MakeWorker, Slot
 from node.mining.status import SlotStatus
@@ -55,9 +57,11 @@ class _Step:
     job: JobId
     a: Load
     b: Load
-    rows: Rows[tuple[Slot, int]]
-    """Made by the worker of a slot that had this number."""
+    rows: Rows[tuple[PanelMaker, int]]
+    """Made by the worker of a device that had this number."""
     work: JobWork
+    failures: Counter[PanelMaker] = field(default_factory=Counter)
+    """Panels that a device did not make."""
 
 
 class Miner:
@@ -76,7 +80,9 @@ class Miner:
         *,
         engine: str = AUTO,
         idle_mining: bool,
+        lent: LentDevices | None = None,
     ) -> None:
+        """`lent` are devices of others that make panels too."""
         self._source = source
         self._make_worker = make_worker
         self._profile = profile
@@ -86,6 +92,7 @@ class Miner:
         self._rng = rng
         self._engine = engine
         self._idle_mining = idle_mining
+        self._lent = lent if lent is not None else LentDevices(rng)
         self._wins_in, self._wins_out = trio.open_memory_channel[tuple[Slot, Found]](_MAX_WAITING_WINS)
         self._multiplying = trio.Lock()
         self._work: Work | None = None
@@ -101,8 +108,8 @@ class Miner:
 
     @property
     def devices(self) -> tuple[SlotStatus, ...]:
-        """Every device with its engine, rate and state."""
-        return tuple(slot.status for slot in self.slots)
+        """Every device with its engine, rate and state, and after them those that are lent."""
+        return (*(slot.status for slot in self.slots), *self._lent.statuses)
 
     @property
     def engine(self) -> str:
@@ -191,30 +198,25 @@ class Miner:
 
     # -- products ---------------------------------------------------------------------------------------------------
 
-    async def multiply(
-        self, job: JobId, a: TensorInfo, a_bytes: bytes, b: TensorInfo, b_bytes: bytes
-    ) -> bytes:
+    async def multiply(self, job: JobId, a: Load, b: Load) -> bytes:
         """The exact product int32[m, n] (little-endian, row-major) of a claimed job, drawing its tickets on the way.
 
-        Panels go to every device that is free. The whole is checked as a committee checks it before it is returned: a
-        device that made a wrong panel loses its engine, and the panel is made again.
+        `a` is A and `b` B transposed, each named by its root, under which whoever lends a device fetches it. Panels go
+        to every device that is free. The whole is checked as a committee checks it before it is returned: a device that
+        made a wrong panel loses its engine, or is not borrowed again, and the panel is made again.
 
         Raises:
             LocalFault: WORKER_LOST if no device can finish it, or the code with which the last one refused;
                 WORK_PRODUCT if it was wrong too often. The job can be tried again.
         """
         async with self._multiplying:
-            loads = [
-                Load(Hash32(TensorRoot(self._rng.bytes(32))), info.rows, info.columns, data)
-                for info, data in ((a, a_bytes), (b, b_bytes))
-            ]
             work = self.job_work.setdefault(job, JobWork())
-            step = _Step(job, loads[0], loads[1], Rows(a.rows, b.rows), work)
+            step = _Step(job, a, b, Rows(a.rows, b.rows), work)
             try:
                 for _ in range(_WRONG_PRODUCTS):
                     await self._make(step)
                     seed = self._rng.bytes(32)
-                    row = await self._cpu.run(wrong_row, a, a_bytes, b, b_bytes, step.rows.data, seed)
+                    row = await self._cpu.run(wrong_row, a, b, step.rows.data, seed)
                     if row is None:
                         return bytes(step.rows.data)
                     culprit, life = step.rows.reopen(row)
@@ -222,8 +224,8 @@ class Miner:
                     culprit.distrust(life, why)
             finally:
                 with trio.CancelScope(deadline=trio.current_time() + _DROP_LIMIT_S, shield=True):
-                    for slot in self.slots:
-                        await slot.drop(step.a.matrix, step.b.matrix)
+                    for maker in self._makers():
+                        await maker.drop(a.matrix, b.matrix)
         raise LocalFault(
             "WORK_PRODUCT",
             found=f"{_WRONG_PRODUCTS} wrong panels",
@@ -232,47 +234,62 @@ class Miner:
         )
 
     async def _make(self, step: _Step) -> None:
-        """Every row that is not made yet, by all devices.  Raises: LocalFault."""
-        refusals: list[LocalFault] = []
+        """Every row that is not made yet, by all devices, also those that come while it is made.
 
-        async def help_with(slot: Slot, done: trio.CancelScope) -> None:
-            fault = await self._work_off(step, slot)
-            if fault is not None:
-                refusals.append(fault)
-            elif step.rows.is_complete:
-                done.cancel()
+        Raises:
+            LocalFault: what the last device said, when none is left.
+        """
+        refusal = LocalFault("WORKER_LOST", found="no device", allowed="at least one")
+        helping: set[PanelMaker] = set()
+
+        async def help_with(maker: PanelMaker) -> None:
+            nonlocal refusal
+            fault = await self._work_off(step, maker)
+            refusal = fault or refusal
+            helping.remove(maker)
+            if step.rows.is_complete or not helping:
+                nursery.cancel_scope.cancel()
 
         async with trio.open_nursery() as nursery:
-            for slot in self.slots:
-                nursery.start_soon(help_with, slot, nursery.cancel_scope)
+            while True:
+                seen = self._lent.joined.version
+                for maker in self._makers():
+                    if maker not in helping and step.failures[maker] < _PANEL_FAILURES:
+                        helping.add(maker)
+                        nursery.start_soon(help_with, maker)
+                if not helping:
+                    break
+                await self._lent.joined.after(seen)
         if not step.rows.is_complete:
-            raise refusals[-1]
+            raise refusal
 
-    async def _work_off(self, step: _Step, slot: Slot) -> LocalFault | None:
+    def _makers(self) -> tuple[PanelMaker, ...]:
+        return (*self.slots, *self._lent.present)
+
+    async def _work_off(self, step: _Step, maker: PanelMaker) -> LocalFault | None:
         """Make panels on one device until none is left; why not, if it gives up before."""
-        failures = 0
         while True:
-            while not slot.is_running:
-                if slot.is_quarantined:
-                    return LocalFault("WORKER_LOST", found=f"no engine on {slot.device.name}", allowed="one")
-                await slot.ready.after(slot.ready.version)
-            panel = await step.rows.take(self._panel_rows(step, slot, failures))
+            while not maker.is_running:
+                if maker.is_quarantined:
+                    return LocalFault("WORKER_LOST", found=f"no engine on {maker.device.name}", allowed="one")
+                await maker.ready.after(maker.ready.version)
+            panel = await step.rows.take(self._panel_rows(step, maker))
             if panel is None:
                 return None
             made = False
             try:
-                await self._make_panel(step, slot, *panel)
+                await self._make_panel(step, maker, *panel)
                 made = True
             except LocalFault as fault:
-                failures += 1
-                log.warning("panel-failed device=%s why=%s", slot.device.name, fault)
-                if failures >= _PANEL_FAILURES:
+                step.failures[maker] += 1
+                log.warning("panel-failed device=%s why=%s", maker.device.name, fault)
+                if step.failures[maker] >= _PANEL_FAILURES:
                     return fault
             finally:
                 if not made:
                     step.rows.give_back(*panel)
 
-    async def _make_panel(self, step: _Step, slot: Slot, first: int, count: int) -> None:
+    async def _make_panel(self, step: _Step, maker: PanelMaker, first: int, count: int) -> None:
         work = await self._source.newest()
         if work is None:
             raise LocalFault("WORK_SOURCE", found="no template", allowed="one to bind the product to")
@@ -288,24 +305,25 @@ class Miner:
             row_count=count,
             b=step.b.matrix,
         )
-        life = slot.life
-        done = await slot.panel(order, step.a, step.b)
+        life = maker.life
+        done = await maker.panel(order, step.a, step.b)
         try:
-            step.rows.put(first, count, done.product, (slot, life))
+            step.rows.put(first, count, done.product, (maker, life))
         except LocalFault as fault:
-            slot.distrust(life, fault)
+            maker.distrust(life, fault)
             raise
         step.work.tickets += done.tickets
         step.work.winners += done.winners
         step.work.panels += 1
         step.work.macs += done.macs
 
-    def _panel_rows(self, step: _Step, slot: Slot, failures: int) -> int:
+    def _panel_rows(self, step: _Step, maker: PanelMaker) -> int:
         """Rows whose product takes a quarter of the block time at the measured rate, in whole tiles; after failures
         fewer, because memory is a reason to fail."""
         tile, segment = self._profile.tile, self._profile.segment
-        budget = slot.rate * self._block_time_ms // 1000 // _PANEL_SHARE >> failures
+        budget = maker.rate * self._block_time_ms // 1000 // _PANEL_SHARE >> step.failures[maker]
         rows = budget // (max(step.b.rows, tile) * max(step.b.columns, segment))
+        rows = min(rows, maker.max_product_bytes // (4 * step.b.rows))
         return min(max(1, rows // tile) * tile, self._profile.max_m)
 
 

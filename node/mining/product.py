@@ -8,11 +8,11 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from chain.errors import LocalFault
-from chain.tensors import TensorInfo
+from compute.messages import Load
+from compute.spec.arrays import Int8Array
 from compute.spec.freivalds import find_wrong_row
 from compute.spec.padding import row_panels
 from node.feed import Feed
-from node.tensors import as_matrix
 
 _M = TypeVar("_M")
 _ENTRY_BYTES = 4
@@ -76,12 +76,14 @@ class Rows(Generic[_M]):
         return culprit
 
 
-def wrong_row(
-    a: TensorInfo, a_bytes: bytes, b: TensorInfo, b_bytes: bytes, product: bytearray, seed: bytes
-) -> int | None:
+def wrong_row(a: Load, b: Load, product: bytearray, seed: bytes) -> int | None:
     """The first wrong row of A times B, found by the check that a committee makes, or None [FREIVALDS-2].
 
-    `seed` must be unknown to the workers.
+    `b` is B transposed; `seed` must be unknown to the workers.
     """
     claimed = np.frombuffer(product, "<i4").reshape(a.rows, b.rows)
-    return find_wrong_row(as_matrix(a, a_bytes), as_matrix(b, b_bytes), claimed, seed)
+    return find_wrong_row(_entries(a), _entries(b), claimed, seed)
+
+
+def _entries(matrix: Load) -> Int8Array:
+    return np.frombuffer(matrix.data, np.int8).reshape(matrix.rows, matrix.columns)

@@ -12,6 +12,7 @@ import trio
 from compute.spec.profiles import Profile
 from node.amounts import scaled
 from node.mining.devices import Device
+from node.mining.lending import Lender
 from node.mining.miner import Miner
 from node.mining.rpc_source import WAIT_MS, RpcSource
 from node.mining.status import SlotStatus, State
@@ -22,7 +23,7 @@ from node.worker_process import worker_processes
 
 log = logging.getLogger("tilework.miner")
 _POLL_SLACK_S = 10
-_COLUMNS = ("device", "engine", "rate", "tickets", "blocks", "state")
+_COLUMNS = ("device", "engine", "rate", "tickets", "panels", "blocks", "state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class MinerSettings:
     engine: str
     devices: tuple[Device, ...]
     report_s: int
+    jobs: bool
+    """Whether the devices make panels of the node's jobs."""
 
 
 def run_miner(settings: MinerSettings, say: Callable[[str], object]) -> None:
@@ -50,7 +53,7 @@ def run_miner(settings: MinerSettings, say: Callable[[str], object]) -> None:
 
 
 async def _mine(settings: MinerSettings, say: Callable[[str], object]) -> None:
-    clock = WallClock()
+    clock, rng = WallClock(), SystemRng()
     timeout_s = WAIT_MS / 1000 + _POLL_SLACK_S
     async with AsyncRpcClient(settings.url, timeout_s=timeout_s) as client, trio.open_nursery() as nursery:
         nursery.start_soon(stop_on_signal, nursery.cancel_scope)
@@ -63,10 +66,12 @@ async def _mine(settings: MinerSettings, say: Callable[[str], object]) -> None:
             settings.block_time_ms,
             clock,
             ThreadCpu(),
-            SystemRng(),
+            rng,
             engine=settings.engine,
             idle_mining=True,
         )
+        if settings.jobs:
+            nursery.start_soon(Lender(client, miner, settings.profile, clock, rng).run)
         nursery.start_soon(_report, miner, settings.report_s, say)
         await miner.run()
     log.info("stopped blocks=%d", sum(status.blocks for status in miner.devices))
@@ -104,6 +109,7 @@ def _cells(status: SlotStatus) -> tuple[str, ...]:
         status.engine or "-",
         scaled(status.macs_per_second, "MAC/s"),
         f"{status.tickets:,}",
+        str(status.panels),
         str(status.blocks),
         f"{status.state.value}{failure}",
     )

@@ -18,6 +18,7 @@ from chain.errors import LocalFault
 from chain.types import NO_JOB, Hash32
 from compute.engines.select import AUTO
 from compute.messages import (
+    MAX_MATRIX_BYTES,
     Bench,
     BenchDone,
     Drop,
@@ -55,6 +56,8 @@ MakeWorker: TypeAlias = Callable[[Device, str, frozenset[str]], Worker]
 
 class Slot:
     """Keeps one device at work."""
+
+    max_product_bytes = MAX_MATRIX_BYTES
 
     def __init__(
         self,
@@ -265,6 +268,7 @@ class Slot:
             case PanelDone():
                 if self._pending is not None:
                     self._pending.done(event)
+                    self.status = replace(status, panels=status.panels + 1)
             case Progress() if event.attempts:
                 if not self._memory_short:
                     self._memory_pause.restart()

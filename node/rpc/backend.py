@@ -10,8 +10,9 @@ from chain.ledger import Namespace
 from chain.state import StateReader
 from chain.state_proof import StateProof
 from chain.tensors import TensorInfo
-from chain.types import Address, BlockHash, JobId, TensorRoot, TxId
+from chain.types import Address, BlockHash, Hash32, JobId, TensorRoot, TxId
 from genesis.spec import ChainSpec
+from node.mining.lent import Offer
 from node.mining.status import SlotStatus
 from node.mining.work import Submission, Work
 from p2p.interface import PeerInfo
@@ -86,6 +87,19 @@ class WorkDesk(Protocol):
     async def submit(self, version: int, certificate: bytes) -> Submission: ...
 
 
+class LentDevices(Protocol):
+    """Devices of miners beside the node that make panels of its jobs' products."""
+
+    async def poll(
+        self, session: Hash32, name: str, engine: str, macs_per_second: int, wait_ms: int
+    ) -> Offer | None: ...
+    def owed_bytes(self, session: Hash32, panel: Hash32) -> int: ...
+    def deliver(
+        self, session: Hash32, panel: Hash32, product: bytes, tickets: int, winners: int, macs: int
+    ) -> None: ...
+    def give_back(self, session: Hash32, panel: Hash32, code: str, text: str) -> None: ...
+
+
 class NodeBackend(Protocol):
     """A node as its RPC server sees it."""
 
@@ -111,6 +125,8 @@ class NodeBackend(Protocol):
     def devices(self) -> Sequence[SlotStatus]: ...
     @property
     def work(self) -> WorkDesk: ...
+    @property
+    def lent(self) -> LentDevices: ...
     def tickets_drawn(self, job: JobId) -> int: ...
     async def submit(self, data: bytes) -> TxId: ...
     async def fetch(self, root: TensorRoot, info: TensorInfo, key: bytes | None) -> None: ...

@@ -64,7 +64,7 @@ class Cost(Enum):
     """Reads many records, or asks peers."""
     BULK = 2
     """Moves or hashes megabytes."""
-    WAIT = 48
+    WAIT = 56
     """Waits for news if asked to; more than may wait at a time, so that who does not wait is answered."""
 
 

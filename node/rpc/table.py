@@ -13,6 +13,7 @@ from node.rpc import (
     chain_methods,
     job_methods,
     node_methods,
+    panel_methods,
     state_methods,
     work_methods,
 )
@@ -20,7 +21,16 @@ from node.rpc.backend import NodeBackend
 from node.rpc.jsonrpc import UNKNOWN_METHOD
 from node.rpc.registry import Field, Form, Method, Parameter, method
 
-_FAMILIES = (chain_methods, account_methods, state_methods, job_methods, blob_methods, work_methods, node_methods)
+_FAMILIES = (
+    chain_methods,
+    account_methods,
+    state_methods,
+    job_methods,
+    blob_methods,
+    work_methods,
+    panel_methods,
+    node_methods,
+)
 
 
 @method(

@@ -40,8 +40,7 @@ MAX_WAIT_MS = 30_000
     cost=Cost.WAIT,
 )
 async def work_template(node: NodeBackend, *, address: str | None, after: int, wait_ms: int) -> Json:
-    if wait_ms > MAX_WAIT_MS:
-        raise Policy("WORK_WAIT", found=f"{wait_ms} ms", allowed=f"0..{MAX_WAIT_MS} ms")
+    check_wait(wait_ms)
     prefix = node.chain.spec.address_prefix
     miner = decode_address(prefix, address) if address is not None else node.address
     work = await node.work.poll(miner, after, wait_ms)
@@ -84,6 +83,12 @@ async def work_submit(node: NodeBackend, *, version: int, certificate: str) -> J
         "reason": submission.reason,
         "block": submission.block.hex() if submission.block is not None else None,
     }
+
+
+def check_wait(wait_ms: int) -> None:
+    """Raises: Policy WORK_WAIT."""
+    if wait_ms > MAX_WAIT_MS:
+        raise Policy("WORK_WAIT", found=f"{wait_ms} ms", allowed=f"0..{MAX_WAIT_MS} ms")
 
 
 METHODS = (work_template, work_submit)

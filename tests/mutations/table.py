@@ -56,6 +56,7 @@ SLOT = "node/mining/slot.py"
 PRODUCT = "node/mining/product.py"
 PAUSE = "node/mining/pause.py"
 WORK_FORMS = "node/mining/work_forms.py"
+LENT = "node/mining/lent.py"
 
 _UNIT = "tests/unit/"
 T_PROFILES = _UNIT + "test_work_profiles.py"
@@ -76,6 +77,7 @@ T_CUPY = _UNIT + "test_work_cupy.py"
 T_SERVICE = _UNIT + "test_mining_service.py"
 T_SLOT = _UNIT + "test_mining_slot.py"
 T_MINER = _UNIT + "test_mining_miner.py"
+T_LENT = _UNIT + "test_mining_lent.py"
 GOLDEN = _UNIT + "test_work_vectors.py::test_reference_makes_the_vectors[test]"
 
 EXEMPT = {
@@ -1094,6 +1096,30 @@ def _process() -> list[Mutation]:
             "if address is not None and header.miner != _account(address):",
             "if False:",
             (T_MINER_COMMAND + "::test_work_for_somebody_else_is_refused",),
+        ),
+        (
+            LENT,
+            "POW-WORKER-5",
+            "lent devices that may lie again",
+            "self.is_refused = True",
+            "self.is_refused = False",
+            (T_LENT + "::test_a_liar_is_refused_for_good_and_its_panels_are_made_again",),
+        ),
+        (
+            LENT,
+            "POW-WORKER-5",
+            "answers to panels that nobody owes",
+            "lease is None or lease.offer.panel != panel",
+            "lease is None",
+            (T_LENT + "::test_a_product_of_a_wrong_size_costs_the_panel",),
+        ),
+        (
+            LENT,
+            "POW-WORKER-5",
+            "calls that broke off and still get panels",
+            "while turn == self._turn:",
+            "while turn:",
+            (T_LENT + "::test_who_asks_twice_gets_the_panel_once_and_last",),
         ),
     ]
     return [Mutation(tag, what, path, old, new, tests) for path, tag, what, old, new, tests in rows]

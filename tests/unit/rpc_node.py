@@ -32,8 +32,9 @@ from node.checks import check_block
 from node.importer import Importer
 from node.mempool import Mempool
 from node.mining.desk import WorkDesk
+from node.mining.lent import LentDevices
 from node.mining.status import SlotStatus, State
-from node.ports import WallClock
+from node.ports import SystemRng, WallClock
 from node.producer import build_template
 from node.rpc.server import serve_rpc
 from p2p.memory import MemoryHub
@@ -96,6 +97,7 @@ class MemoryNode:
         self.work = WorkDesk(
             self.chain, self.mempool, importer, WallClock(), OPERATOR.address, self._announced
         )
+        self.lent = LentDevices(SystemRng())
         self.announced: list[Block] = []
         self.instant = False
         """Mine a block as soon as a transaction is submitted, and serve every job to its end."""

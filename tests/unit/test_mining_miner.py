@@ -12,10 +12,9 @@ import pytest
 import trio
 
 from chain.errors import LocalFault
-from chain.tensors import DType, TensorInfo
-from chain.types import NO_JOB, BlockHash, JobId
+from chain.types import NO_JOB, BlockHash, Hash32, JobId
 from compute.engines.select import CPU_ENGINES, GPU_ENGINES
-from compute.messages import Command, Event, Failed, Idle, Mine, Panel, PanelDone, Ready
+from compute.messages import Command, Event, Failed, Idle, Load, Mine, Panel, PanelDone, Ready
 from compute.spec.profiles import TEST
 from node.app import Node
 from node.mining.devices import Device, cpu_devices
@@ -96,8 +95,11 @@ class HasRoomForPanelsOnly(InlineWorker):
 async def multiplied(node: Node) -> bytes:
     miner = node.miner
     assert miner is not None
-    a, b = TensorInfo(*A.shape, DType.INT8), TensorInfo(*B.T.shape, DType.INT8)
-    return await miner.multiply(JOB, a, A.tobytes(), b, np.ascontiguousarray(B.T).tobytes())
+    b_t = np.ascontiguousarray(B.T)
+    a, b = (
+        Load(Hash32(name * 32), *matrix.shape, matrix.tobytes()) for name, matrix in ((b"a", A), (b"b", b_t))
+    )
+    return await miner.multiply(JOB, a, b)
 
 
 def exact() -> bytes:

@@ -56,8 +56,13 @@ async def test_every_method_answers_with_its_declared_fields(node: MemoryNode) -
         "blob_put": {"rows": 1, "columns": 1, "dtype": "int8", "data": "AQ=="},
         "blob_get": {"root": root},
         "work_submit": {"version": 1, "certificate": "00"},
+        "work_panel": {"session": "5e" * 32, "device": "cpu", "engine": "numpy", "macs_per_second": 1},
     }
+    # Answered only to a device that owes a panel: test_mining_lent.py.
+    owed = {"work_panel_done", "work_panel_failed"}
     for name, declared in METHODS.items():
+        if name in owed:
+            continue
         result = await ask(node, name, **arguments.get(name, {}))
         declared_fields = {
             field
@@ -260,4 +265,5 @@ def test_methods_that_move_megabytes_are_bounded() -> None:
     assert {name for name, declared in METHODS.items() if declared.cost is Cost.BULK} == {
         "blob_put",
         "blob_get",
+        "work_panel_done",
     }
