@@ -34,6 +34,8 @@ from tests.mining import SPEC, Node, transfer
 from tests.strategies import every_record
 from tests.work_samples import random_matrix, sample_certificate
 from vm.envelope import Transaction
+from vm.kinds.accounts import Transfer
+from vm.kinds.batch import Operation, OperationField
 from vm.registry import KINDS
 from vm.tensor.program import gemm_program
 
@@ -64,6 +66,8 @@ def _value(kind: WireType, random: Random) -> Any:
             return tuple(_value(kind.item, random) for _ in range(max(kind.minimum, min(kind.maximum, 2))))
         case Nested():
             return example(kind.record, random)
+        case OperationField():
+            return Operation("transfer", example(Transfer, random))
         case Atom():
             return 7
     raise TypeError(f"no example for fields of {type(kind).__name__}: add it here")
