@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from chain.blocks import MAX_BODY_BYTES, Block, Header
@@ -15,7 +15,8 @@ from consensus.headers import check_header
 from consensus.transition import EMPTY_VOTES_ROOT
 from consensus.work import check_work
 from genesis.spec import ChainSpec
-from vm.execute import Parsed, parse
+from node.signatures import CORES, check_authorisations
+from vm.execute import Parsed, decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,25 @@ class Checked:
     @staticmethod
     def trusted(block: Block, ticket: Hash32, spec: ChainSpec) -> Checked:
         """The checked form of a block that passed `check_block` before it was stored."""
-        parsed = tuple(parse(data, spec.chain_id) for data in block.transactions)
+        parsed = tuple(decode(data, spec.chain_id) for data in block.transactions)
         return Checked(block, block.id, Certificate.from_bytes(block.certificate), ticket, parsed)
 
 
-def check_block(block: Block, parent: Header, genesis: Header, spec: ChainSpec) -> Checked:
+NOTHING_KNOWN: Mapping[bytes, Parsed] = {}
+
+
+def check_block(
+    block: Block,
+    parent: Header,
+    genesis: Header,
+    spec: ChainSpec,
+    known: Mapping[bytes, Parsed] = NOTHING_KNOWN,
+    threads: int = CORES,
+) -> Checked:
     """Check a block against its parent's header, cheapest first: header, work, body, signatures.
+
+    Transactions whose bytes are among `known` were checked before; the signatures of the others are checked by as many
+    threads as told.
 
     Raises: Invalid HDR_*, WORK_*, BLOCK_*, ROOT_* and the codes of `vm.execute.parse`.
     """
@@ -54,5 +68,8 @@ def check_block(block: Block, parent: Header, genesis: Header, spec: ChainSpec) 
     transaction_root = list_root(Tag.TX_LEAF, block.transactions)
     if block.header.transaction_root != transaction_root:
         raise Invalid("ROOT_TRANSACTIONS", found=block.header.transaction_root, allowed=transaction_root)
-    parsed = tuple(parse(data, spec.chain_id) for data in block.transactions)
+    parsed = tuple(known.get(data) or decode(data, spec.chain_id) for data in block.transactions)
+    check_authorisations(
+        [new for data, new in zip(block.transactions, parsed, strict=True) if data not in known], threads
+    )
     return Checked(block, block.id, certificate, ticket, parsed)

@@ -55,7 +55,10 @@ class Importer:
         if parent is None:
             raise Missing("BLOCK_PARENT", found=block.header.parent)
         check_clock(block.header, self._clock.now_ms(), self._chain.spec)
-        checked = await self._cpu.run(check_block, block, parent, self._chain.genesis, self._chain.spec)
+        known = self._mempool.known(block.transactions)
+        checked = await self._cpu.run(
+            check_block, block, parent, self._chain.genesis, self._chain.spec, known
+        )
         async with self._lock:
             try:
                 change = self._chain.add(checked)

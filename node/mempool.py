@@ -7,7 +7,7 @@ pays nothing never keeps out who pays. Which transactions really fit is decided 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from heapq import heapify, heappop, heapreplace
 
 from chain.blocks import Block
@@ -35,6 +35,7 @@ class Mempool:
         self._chain = chain
         self._queues: dict[Address, dict[int, tuple[bytes, Parsed]]] = {}
         self._by_id: dict[TxId, tuple[Address, int]] = {}
+        self._by_data: dict[bytes, Parsed] = {}
         self._bytes = 0
         self.version = 0
         """Changes whenever the content does."""
@@ -49,6 +50,10 @@ class Mempool:
         place = self._by_id.get(transaction)
         return self._queues[place[0]][place[1]][0] if place is not None else None
 
+    def known(self, transactions: Iterable[bytes]) -> dict[bytes, Parsed]:
+        """Those of some transactions that wait here, byte for byte: their form and signatures are right."""
+        return {data: self._by_data[data] for data in transactions if data in self._by_data}
+
     def add(self, data: bytes) -> TxId:
         """Take a transaction.
 
@@ -62,7 +67,7 @@ class Mempool:
     def add_parsed(self, data: bytes, parsed: Parsed) -> TxId:
         """Take a transaction whose form and signature are already checked.  Raises: Policy."""
         transaction = parsed.transaction
-        identity = transaction.id
+        identity = parsed.id
         if identity in self._by_id:
             return identity
         context = self._chain.context()
@@ -83,6 +88,7 @@ class Mempool:
             )
         self._queues.setdefault(transaction.sender, {})[transaction.nonce] = (data, parsed)
         self._by_id[identity] = (transaction.sender, transaction.nonce)
+        self._by_data[data] = parsed
         self._bytes += len(data)
         self.version += 1
         return identity
@@ -187,7 +193,8 @@ class Mempool:
 
     def _drop(self, address: Address, nonce: int) -> None:
         data, parsed = self._queues[address].pop(nonce)
-        del self._by_id[parsed.transaction.id]
+        del self._by_id[parsed.id]
+        del self._by_data[data]
         self._bytes -= len(data)
         self.version += 1
         if not self._queues[address]:
