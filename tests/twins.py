@@ -67,6 +67,8 @@ class Mined:
     parent: Parent
     root: bytes
     """Of the state after it."""
+    receipts: bytes
+    """Their root."""
 
 
 class Twins:
@@ -132,12 +134,14 @@ class Twins:
         assert self.transition is not None
         parent = self.ledger.parent
         binding = Binding(JobId(winner.job), 0) if winner.job != NO_JOB else NO_BINDING
-        self.ledger.finish(
+        outcome = self.ledger.finish(
             self.transition, miner=Address(winner.miner), ticket=Hash32(winner.ticket), binding=binding
         )
         self.transition = None
         self.model.end(winner)
-        self.chain.append(Mined(tuple(self.pending), winner, parent, self.ledger.tree.root))
+        self.chain.append(
+            Mined(tuple(self.pending), winner, parent, self.ledger.tree.root, outcome.receipt_root)
+        )
         self.compare()
 
     # -- reorganisations --------------------------------------------------------------------------------------------
@@ -166,7 +170,7 @@ class Twins:
         for data in block.transactions:
             assert not self.add(data).startswith("refused")
         self._end(block.winner)
-        assert self.ledger.tree.root == block.root
+        assert self.chain[-1] == block
 
     # -- the comparison -----------------------------------------------------------------------------------------------
 
