@@ -14,7 +14,7 @@ from itertools import islice
 
 from chain.blocks import Block, Header, Receipt
 from chain.codec import pack, unpack
-from chain.errors import Invalid, LocalFault, Missing
+from chain.errors import Invalid, LocalFault, Missing, Policy
 from chain.kv import KV, Sync
 from chain.ledger import Namespace
 from chain.state import StateReader, StateTree, decode_undo, encode_undo
@@ -48,11 +48,15 @@ class HeadChange:
 class Chain:
     """All blocks this node knows, with the most-work valid branch executed."""
 
-    def __init__(self, kv: KV, spec: ChainSpec, genesis: Header, tree: StateTree, head: Header) -> None:
+    def __init__(
+        self, kv: KV, spec: ChainSpec, genesis: Header, anchor: Header, tree: StateTree, head: Header
+    ) -> None:
         self._kv = kv
         self._tree = tree
         self.spec = spec
         self.genesis = genesis
+        self.anchor = anchor
+        """The first block held whole, and never left: genesis, or the block of the snapshot this node began with."""
         self.head = head
 
     @classmethod
@@ -84,7 +88,11 @@ class Chain:
                 allowed=f"{head.state_root.hex()[:16]} of head {head.height}",
                 hint="The disk lost or changed data. Start with an empty --data directory; the node will sync again.",
             )
-        chain = cls(kv, spec, genesis, tree, head)
+        anchored = kv.get(tables.META_ANCHOR)
+        anchor = (
+            Header.from_bytes(_need(kv, tables.header_key(anchored))) if anchored is not None else genesis
+        )
+        chain = cls(kv, spec, genesis, anchor, tree, head)
         chain._resume()
         return chain
 
@@ -148,8 +156,8 @@ class Chain:
         return [JobId(value) for _, value in islice(self._kv.iterate(b"j"), limit)]
 
     def is_canonical(self, block: BlockHash) -> bool:
-        meta = self.meta(block)
-        return meta is not None and self.block_hash_at(meta.height) == block
+        header = self.header(block)
+        return header is not None and self.block_hash_at(header.height) == block
 
     def parent_of(self, header: Header) -> Parent:
         """What a transition on top of `header` needs to know of it."""
@@ -176,6 +184,7 @@ class Chain:
         Raises:
             Invalid: the block, or a block before it, cannot be valid.
             Missing: BLOCK_PARENT; the parent is not here.
+            Policy: BLOCK_BEFORE_ANCHOR; it leaves the chain before the block that this node began with.
             LocalFault: the disk failed; nothing of this block was taken.
         """
         block_id = checked.block_id
@@ -184,6 +193,12 @@ class Chain:
                 raise Invalid("BLOCK_KNOWN_INVALID", found=block_id, allowed="a block not refused before")
             return None
         parent = self.meta(checked.block.header.parent)
+        if parent is None and self.is_canonical(checked.block.header.parent):
+            raise Policy(  # [STATE-ANCHOR]
+                "BLOCK_BEFORE_ANCHOR",
+                found=f"a block of height {checked.block.header.height}",
+                allowed=f"blocks after {self.anchor.height}, where this node began with a snapshot",
+            )
         if parent is None:
             raise Missing("BLOCK_PARENT", found=checked.block.header.parent)
         if parent.standing is Standing.INVALID:

@@ -166,9 +166,9 @@ class Sync:
         start = 0
         for known in request.locator:
             if self._chain.is_canonical(known):
-                meta = self._chain.meta(known)
-                assert meta is not None
-                start = meta.height
+                header = self._chain.header(known)
+                assert header is not None
+                start = header.height
                 break
         found: list[bytes] = []
         for height in range(start + 1, start + 1 + request.limit):

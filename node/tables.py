@@ -12,7 +12,7 @@
 | `t`    | transaction id | Location of a transaction in the canonical chain  |
 | `j`    | height, index  | id of a job opened there; both counted down       |
 | `x`    | transaction id | transaction handed to this node, not in the chain |
-| `M`    | name           | schema version, genesis id, head                  |
+| `M`    | name           | schema version, genesis id, head, anchor          |
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from compute.spec.claim import Binding
 
 SCHEMA_VERSION = b"1"
 META_SCHEMA, META_GENESIS, META_HEAD = b"Mschema", b"Mgenesis", b"Mhead"
+META_ANCHOR = b"Manchor"
+"""Block a node that was made from a snapshot began with; absent if it began with genesis [STATE-ANCHOR]."""
 META_GOAL = b"Mgoal"
 """Tip a reorganisation moves to and tip it came from: a crash in its middle is taken up again at the next start."""
 

@@ -78,9 +78,15 @@ def verify_absence(root: Hash32, key: StateKey, proof: AbsenceProof) -> bool:
 
 def _climb(key: StateKey, value: bytes, path: Sequence[Step]) -> Hash32 | None:
     """The root that the path leads to; None if its depths do not fall."""
-    number = int.from_bytes(key, "big")
-    current = leaf_hash(key, value)
-    below = KEY_BITS
+    return climb(int.from_bytes(key, "big"), leaf_hash(key, value), KEY_BITS, path)
+
+
+def climb(number: int, start: Hash32, below: int, path: Sequence[Step]) -> Hash32 | None:
+    """The root that a path leads to from the hash of everything that shares the first `below` bits of `number`.
+
+    None unless the depths fall from step to step, beginning under `below`.
+    """
+    current = start
     for step in path:
         if step.depth >= below:
             return None

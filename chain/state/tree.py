@@ -72,22 +72,15 @@ class StateTree:
         Raises:
             LocalFault: DB_CORRUPT if the pages are damaged or overlap.
         """
-        hashes: dict[int, Hash32] = {}
-        for key, data in kv.iterate(PAGE_PREFIX):
-            place = page_place(key)
-            hashes[place] = parse_page(place, data).root()
-        above = _ancestors(hashes)
-        for place in above:
-            if place in hashes:
-                raise LocalFault(
-                    "DB_CORRUPT",
-                    found=f"state page {page_key(place).hex()} above another page",
-                    hint="Check the disk; then let the node fetch the state again.",
-                )
-        for place in above:
-            joined = _join(place, hashes.get(2 * place), hashes.get(2 * place + 1))
-            assert joined is not None
-            hashes[place] = joined
+        hashes = {place: parse_page(place, data).root() for place, data in stored_pages(kv)}
+        try:
+            complete(hashes)
+        except ValueError as error:
+            raise LocalFault(
+                "DB_CORRUPT",
+                found=str(error),
+                hint="Check the disk; then let the node fetch the state again.",
+            ) from error
         return cls(kv, hashes, cache_bytes)
 
     @property
@@ -100,9 +93,19 @@ class StateTree:
 
     def items(self) -> Iterator[Change]:
         """Every entry by ascending key, as stored."""
-        for key, data in self._kv.iterate(PAGE_PREFIX):
-            page = parse_page(page_place(key), data)
+        for place, data in stored_pages(self._kv):
+            page = parse_page(place, data)
             yield from ((page.key(at), page.value(at)) for at in range(len(page.keys)))
+
+    def path_above(self, place: int) -> tuple[Step, ...]:
+        """From everything that lies under `place` up to the root, the deepest step first."""
+        path = []
+        while place > ROOT_PLACE:
+            sibling = self._hashes.get(place ^ 1)
+            place >>= 1
+            if sibling is not None:
+                path.append(Step(bits_of(place), sibling))
+        return tuple(path)
 
     def stage(self, changes: Mapping[StateKey, bytes | None]) -> Staged:
         """What `changes` (None deletes) would make of the state; changes nothing itself.
@@ -223,13 +226,8 @@ class StateTree:
     def _path(self, place: int, number: int) -> tuple[Step, ...]:
         """Path of the entry `number` in the page at `place`, up to the root."""
         page = self._page(place)
-        path = [Step(*step) for step in subtree_path(page.keys, page.leaves, page.keys.index(number))]
-        while place > ROOT_PLACE:
-            sibling = self._hashes.get(place ^ 1)
-            place >>= 1
-            if sibling is not None:
-                path.append(Step(bits_of(place), sibling))
-        return tuple(path)
+        within = subtree_path(page.keys, page.leaves, page.keys.index(number))
+        return (*(Step(*step) for step in within), *self.path_above(place))
 
 
 class _PageCache:
@@ -261,6 +259,34 @@ class _PageCache:
         while self._used_bytes > self._limit_bytes:
             _, (_, dropped_bytes) = self._pages.popitem(last=False)
             self._used_bytes -= dropped_bytes
+
+
+def stored_pages(kv: KV) -> Iterator[tuple[int, bytes]]:
+    """(place, bytes) of every page in a store, by ascending keys.  Raises: LocalFault DB_CORRUPT."""
+    return ((page_place(key), data) for key, data in kv.iterate(PAGE_PREFIX))
+
+
+def complete(hashes: dict[int, Hash32]) -> Hash32:
+    """Add the hashes of all places above to those of places that hold entries; returns the root over them.
+
+    Raises: ValueError if one of the places lies above another.
+    """
+    above = _ancestors(hashes)
+    for place in above:
+        if place in hashes:
+            raise ValueError(f"state page {page_key(place).hex()} above another page")
+    for place in above:
+        joined = _join(place, hashes.get(2 * place), hashes.get(2 * place + 1))
+        assert joined is not None
+        hashes[place] = joined
+    return hashes.get(ROOT_PLACE, EMPTY_ROOT)
+
+
+def cut_pages(place: int, page: Page) -> dict[int, Page]:
+    """The pages, by their places, in which the entries of `page` are stored."""
+    pages: dict[int, Page] = {}
+    _cut(place, page, pages)
+    return pages
 
 
 def _cut(place: int, page: Page, pages: dict[int, Page]) -> None:

@@ -23,6 +23,7 @@ GROUPS = {
     "keys": ("node.cli.keys", "keys"),
     "genesis": ("node.cli.genesis", "genesis"),
     "node": ("node.cli.node", "node"),
+    "snapshot": ("node.cli.snapshot", "snapshot"),
     "miner": ("node.cli.miner", "miner"),
 }
 """Command, module, attribute; in the order in which a newcomer meets them."""
