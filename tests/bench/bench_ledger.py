@@ -87,7 +87,7 @@ def found(directory: Path, accounts: int) -> None:
     chain = Chain.open(kv, spec)
     tree = StateTree.load(kv)
     _fill(tree, kv, accounts)
-    chain = Chain(kv, spec, chain.genesis, tree, chain.head)
+    chain = Chain(kv, spec, chain.genesis, chain.anchor, tree, chain.head)
     _mine(chain, [])  # from here on the head's root covers the accounts
     kv._db.compact_range()  # what a founding leaves to clean up is no part of importing a block
     kv.close()
