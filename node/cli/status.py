@@ -85,7 +85,8 @@ def screen(form: dict[str, Any], info: dict[str, Any], now_ms: int) -> list[str]
 
 def device_line(device: dict[str, Any]) -> str:
     """What multiplies on this node, or why it does not."""
-    doing = f"{device['engine']}, {scaled(device['macs_per_second'], 'MAC/s')}, {device['tickets']:,} tickets"
+    rate = scaled(device["macs_per_second"], "MAC/s")
+    doing = f"{device['engine']}, {rate}, {device['tickets']:,} tickets, {device['panels']:,} panels"
     return f"{device['device']}: {doing if device['state'] == 'running' else device['state']}" + (
         f"; last failure: {device['failure']}" if device["failure"] else ""
     )

@@ -37,6 +37,7 @@ _LONGEST_WORK_S = 300
 _TRANSFER_BYTES_PER_S = 8 << 20
 """Slower than any loopback: matrices and product are to be moved within the lease too."""
 _SHORTEST_LEASE_S = 15
+_SHOWN_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,13 @@ class _Lease:
     def settle(self, result: PanelDone | LocalFault) -> None:
         self.result = result
         self.settled.set()
+
+    def product(self) -> PanelDone:
+        """What it was settled with.  Raises: LocalFault if that was a failure."""
+        if isinstance(self.result, LocalFault):
+            raise self.result
+        assert self.result is not None
+        return self.result
 
 
 class LentDevice:
@@ -144,13 +152,14 @@ class LentDevice:
         try:
             await self._until(lease.fetched, FETCH_S, "a call")
             await self._until(lease.settled, self._lease_s(offer), "a product")
+            done = lease.product()
+        except LocalFault as fault:
+            self.status = replace(self.status, failure=str(fault)[:_SHOWN_CHARACTERS])
+            raise
         finally:
             self._lease = None
-        if isinstance(lease.result, LocalFault):
-            raise lease.result
-        assert lease.result is not None
-        self._count(lease.result)
-        return lease.result
+        self._count(done)
+        return done
 
     async def _until(self, event: trio.Event, limit_s: float, awaited: str) -> None:
         """Raises: LocalFault WORK_PANEL_LATE; the device is absent then until it asks again."""
@@ -175,14 +184,12 @@ class LentDevice:
         del life
         log.warning("lent-device-refused device=%s why=%s", self.device.name, why)
         self.is_refused = True
-        self.status = replace(self.status, state=State.QUARANTINED, failure=str(why))
+        self.status = replace(self.status, state=State.QUARANTINED, failure=str(why)[:_SHOWN_CHARACTERS])
         self._end_waits()
 
     def _count(self, done: PanelDone) -> None:
         status = self.status
-        self.status = replace(
-            status, tickets=status.tickets + done.tickets, panels=status.panels + 1, failure=""
-        )
+        self.status = replace(status, tickets=status.tickets + done.tickets, panels=status.panels + 1)
 
     def _end_waits(self) -> None:
         self._turn += 1

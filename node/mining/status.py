@@ -26,8 +26,8 @@ class SlotStatus:
     state: State = State.STARTING
     macs_per_second: int = 0
     tickets: int = 0
+    blocks: int = 0
     panels: int = 0
     """Pieces of jobs' products that it made."""
-    blocks: int = 0
     failure: str = ""
     """The last thing that went wrong; empty if nothing did."""

@@ -46,8 +46,8 @@ async def net_peers(node: NodeBackend) -> Json:
         Field(
             "devices",
             Form.LIST,
-            "device, model, engine, state (starting, running, paused, quarantined), macs_per_second, tickets, blocks "
-            "and last failure of everything that multiplies here",
+            "device, model, engine, state (starting, running, paused, quarantined), macs_per_second, tickets, blocks, "
+            "panels of jobs and last failure of everything that multiplies here or is lent (name@session)",
         ),
         Field("ask_per_gmac_grains", Form.GRAINS, "lowest price at which this node claims jobs"),
     ),

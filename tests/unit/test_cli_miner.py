@@ -67,7 +67,7 @@ def test_a_bad_url_is_refused(tilework: Tilework) -> None:
 
 def test_status_shows_devices(tilework: Tilework, url: str) -> None:
     text = tilework.ok("status", "--rpc", url)
-    assert "device     cpu: numpy, 12.3 kMAC/s, 7 tickets" in text
+    assert "device     cpu: numpy, 12.3 kMAC/s, 7 tickets, 0 panels" in text
 
 
 def source(node: MemoryNode, client: AsyncRpcClient, *, genesis: str | None = None) -> RpcSource:

@@ -19,6 +19,7 @@ from compute.messages import Mine
 from compute.workbench import Workbench
 from node.importer import Importer
 from node.mining.desk import KEPT_TEMPLATES, MAX_ADDRESSES, MAX_WAITING, REFRESH_MS, WorkDesk
+from node.mining.lent import MAX_LENT
 from node.mining.work import WORK_RULES, Outcome, Work
 from node.mining.work_forms import header_of
 from node.rpc.registry import Cost, bind
@@ -197,7 +198,7 @@ async def test_a_poll_waits_for_news_and_no_longer_than_asked(built: Desk, autoj
 async def test_callers_that_wait_are_bounded_and_the_others_are_answered(
     tmp_path: Path, autojump_clock: object
 ) -> None:
-    assert Cost.WAIT.value > MAX_WAITING, "waiting callers leave places for those that do not wait"
+    assert Cost.WAIT.value > MAX_WAITING + MAX_LENT, "waiting callers leave places for those that do not wait"
     rpc = RpcApp(MemoryNode(tmp_path), frozenset())
     version = (await rpc.call("work_template", {}))["version"]
     waiting = {"after": version, "wait_ms": 30_000}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import trio
 
+import node.mining.lending
 from chain.errors import Invalid, Policy
 from chain.tensors import DType, TensorInfo
 from chain.types import Hash32, JobId
@@ -250,6 +251,59 @@ async def test_a_paid_job_settles_with_lent_devices_only(tmp_path: Path, autojum
         assert job.status is Status.SETTLED
         assert job.provider == node.address
         assert panels(miner) == node.miner.job_work[identity].panels > 0
+
+
+async def test_without_memory_for_the_matrices_somebody_else_makes_the_panel(
+    tmp_path: Path, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.mining.lending, "available_bytes", lambda: 1_000)
+    async with world(tmp_path) as net:
+        asking = await net.start(0)
+        miner = await beside(net, asking)
+        assert await multiplied(asking) == exact()
+        assert panels(miner) == 0
+        assert miner.client.called("blob_get") == []
+        (status,) = asking.lent.statuses
+        assert status.failure.startswith("WORK_MEMORY")
+
+
+@pytest.mark.parametrize("change", [{"data": "AAAA"}, {"count": 0}, {"count": 10**6}])
+async def test_a_matrix_that_is_cut_short_is_not_multiplied(
+    tmp_path: Path, autojump_clock: object, change: dict[str, Any]
+) -> None:
+    async with world(tmp_path) as net:
+        asking = await net.start(0)
+        miner = await beside(net, asking)
+        call = miner.client.call
+
+        async def changed(name: str, **parameters: Any) -> Any:
+            answer = await call(name, **parameters)
+            return answer | change if name == "blob_get" else answer
+
+        miner.client.call = changed  # type: ignore[method-assign]
+        assert await multiplied(asking) == exact()
+        assert panels(miner) == 0
+        (status,) = asking.lent.statuses
+        assert status.failure.startswith("WORK_MATRIX")
+
+
+async def test_beside_a_node_of_an_earlier_release_it_mines_only(
+    tmp_path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(tmp_path) as net:
+        old = await net.start(0, mine=False, provide=False)
+        miner = BesideMiner(net, old, idle_mining=True)
+        call = miner.client.call
+
+        async def without_panels(name: str, **parameters: Any) -> Any:
+            if name == "work_panel":
+                raise Policy("RPC_METHOD", found=name)
+            return await call(name, **parameters)
+
+        miner.client.call = without_panels  # type: ignore[method-assign]
+        net.nursery.start_soon(miner.run)
+        await net.until(lambda: old.chain.head.height >= 3)
+    assert sum(record.getMessage().startswith("lending-ended") for record in caplog.records) == 1
 
 
 async def test_wins_on_a_lent_device_pay_the_provider(tmp_path: Path, autojump_clock: object) -> None:
