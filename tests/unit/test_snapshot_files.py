@@ -12,7 +12,7 @@ import pytest
 
 from chain.blocks import Block
 from chain.errors import Invalid, LocalFault, Missing, Policy, TileworkError
-from chain.kv import KV, Batch, MemoryKV, Sync
+from chain.kv import Batch, Sync
 from chain.leveldb import LevelKV
 from chain.state.chunks import cut_chunks
 from chain.types import Address, BlockHash, Grains
@@ -26,6 +26,7 @@ from node.snapshot.export import export
 from node.snapshot.manifest import BLOCK, HEADERS, MANIFEST, Manifest, read_manifest, to_json
 from node.snapshot.restore import restore
 from tests.mining import SPEC, Node, transfer
+from tests.snapshot_cases import Kept, restored
 
 BLOCKS = 6
 WIDE = replace(
@@ -59,33 +60,12 @@ def written(node: Node, tmp_path: Path, small_chunks: None) -> Path:
     return tmp_path / "snapshot"
 
 
-class Kept(MemoryKV):
-    """A store that outlives its closing."""
-
-    __slots__ = ()
-
-    def close(self) -> None:
-        pass
-
-
 def check_all(directory: Path) -> Manifest:
     manifest = read_manifest(directory)
     assert len(list(check.headers(directory, manifest, WIDE))) == manifest.header.height + 1
     check.block(directory, manifest)
     assert sum(len(page.keys) for _, page in check.chunks(directory, manifest)) == manifest.entries
     return manifest
-
-
-def brought_back(directory: Path, data_dir: Path, trusted: BlockHash, kv: KV | None = None) -> KV:
-    """Import into memory; the directory of the database is made as LevelDB would."""
-    store = kv if kv is not None else Kept()
-
-    def opened(path: Path) -> KV:
-        path.mkdir()
-        return store
-
-    restore(directory, data_dir, WIDE, trusted, opened)
-    return store
 
 
 def test_a_snapshot_holds_the_state_of_the_head(node: Node, written: Path) -> None:
@@ -104,7 +84,7 @@ def test_a_snapshot_holds_the_state_of_the_head(node: Node, written: Path) -> No
 
 
 def test_a_node_begins_with_it_and_follows_the_chain(node: Node, written: Path, tmp_path: Path) -> None:
-    kv = brought_back(written, tmp_path / "data", node.chain.head.id)
+    kv = restored(written, tmp_path / "data", WIDE, node.chain.head.id)
     young = Node(WIDE, kv)
     assert (young.chain.head, young.chain.anchor) == (node.chain.head, node.chain.head)
     assert young.chain.state.root == node.chain.state.root  # type: ignore[attr-defined]
@@ -131,7 +111,7 @@ def test_reorganisations_after_the_block_work_and_before_it_are_refused(tmp_path
     for block in shared[:2]:
         rival.take(block)
     export(origin.kv, tmp_path / "snapshot")
-    young = Node(WIDE, brought_back(tmp_path / "snapshot", tmp_path / "data", origin.chain.head.id))
+    young = Node(WIDE, restored(tmp_path / "snapshot", tmp_path / "data", WIDE, origin.chain.head.id))
     young.mine()
     branch = other.mine(2)
     assert young.take(branch[0]) is None
@@ -149,7 +129,7 @@ def test_reorganisations_after_the_block_work_and_before_it_are_refused(tmp_path
 def test_a_snapshot_can_be_made_of_a_node_that_began_with_one(
     node: Node, written: Path, tmp_path: Path
 ) -> None:
-    kv = brought_back(written, tmp_path / "data", read_manifest(written).header.id)
+    kv = restored(written, tmp_path / "data", WIDE, read_manifest(written).header.id)
     export(kv, tmp_path / "second")
     for path in written.iterdir():
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
@@ -269,7 +249,7 @@ def test_headers_of_another_chain_do_not_lead_to_the_block(written: Path, tmp_pa
 
 def test_an_import_wants_the_block_it_is_told_to_trust(node: Node, written: Path, tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="SNAPSHOT_BLOCK"):
-        brought_back(written, tmp_path / "data", node.chain.genesis.id)
+        restored(written, tmp_path / "data", WIDE, node.chain.genesis.id)
     assert not (tmp_path / "data").exists()
 
 
@@ -287,7 +267,7 @@ def test_an_import_checks_the_work_of_the_block(written: Path, tmp_path: Path) -
     (written / BLOCK).write_bytes(data)
     rewritten(written, lambda m: replace(m, block=exporting.part_of(BLOCK, data)))
     with pytest.raises(Invalid, match="WORK_COMMITMENT"):
-        brought_back(written, tmp_path / "data", manifest.header.id)
+        restored(written, tmp_path / "data", WIDE, manifest.header.id)
 
 
 class Dying(Kept):
@@ -311,13 +291,13 @@ def test_an_interrupted_import_leaves_nothing_and_can_be_done_again(written: Pat
     batches = len(read_manifest(written).chunks) + 2
     for last in range(batches):
         with pytest.raises(KeyboardInterrupt):
-            brought_back(written, data, trusted, Dying(last))
+            restored(written, data, WIDE, trusted, Dying(last))
         assert list(data.iterdir()) == []
     (data / "db.partial").mkdir()  # as after a power cut
-    brought_back(written, data, trusted, Dying(batches))
+    restored(written, data, WIDE, trusted, Dying(batches))
     assert [path.name for path in data.iterdir()] == ["db"]
     with pytest.raises(Policy, match="SNAPSHOT_TARGET"):
-        brought_back(written, data, trusted)
+        restored(written, data, WIDE, trusted)
 
 
 def test_an_interrupted_export_leaves_nothing(
