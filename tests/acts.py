@@ -7,10 +7,11 @@ the life of a job and also try what is not allowed there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import msgpack
 import numpy as np
 
 from chain.codec import pack
@@ -92,6 +93,7 @@ class Acts:
         self.twins = twins
         self.makers: dict[str, Callable[[Act], bytes]] = {
             "transfer": self.transfer,
+            "batch": self.batch,
             "register": self.register,
             "open": self.open,
             "misopen": self.misopen,
@@ -148,6 +150,20 @@ class Acts:
         minimum = self.twins.ledger.spec.money.minimum_stake_grains
         stake = (0, 1, minimum - 1, minimum, 2 * minimum, U63_MAX)[act.choice % 6]
         return self.signed(EVERYBODY[act.who], "stake.register", [stake], act.choice)
+
+    def batch(self, act: Act) -> bytes:
+        """Some of the other acts, in the name of whoever does the first."""
+        whats = ("transfer", "register", "open", "push", "claim", "push", "cancel", "transfer", "commit")
+        parts = []
+        for place in range(1 + act.choice % 4):
+            part = replace(
+                act, what=whats[(act.choice + place + act.amount) % len(whats)], amount=act.amount + place
+            )
+            parts.append(msgpack.unpackb(self.makers[part.what](part)))
+        operations = [[part[2], msgpack.unpackb(part[8])] for part in parts]
+        if act.choice == 0:
+            operations.append(["batch", [[]]])
+        return self.signed(_person(parts[0][3]), "batch", [operations], act.choice)
 
     # -- jobs ---------------------------------------------------------------------------------------------------------
 
@@ -212,22 +228,25 @@ class Acts:
         return found[0] if found and act.choice % 8 else h256(Tag.JOB_ID, b"nothing")
 
     def cancel(self, act: Act) -> bytes:
-        """Mostly an open job."""
+        job_id = self.still_open(act)
         jobs = self.twins.model.state.jobs
-        still_open = [job_id for job_id, job in jobs.items() if job["status"] == OPEN]
-        job_id = still_open[act.job % len(still_open)] if still_open else self.target(act)
         owner = jobs[job_id]["payer"] if job_id in jobs and act.choice % 4 else EVERYBODY[act.who].address
         return self.signed(_person(owner), "job.cancel", [job_id])
 
     def claim(self, act: Act) -> bytes:
-        bid = (1, 10**12, 10**13, 10**17)[act.amount % 4]
-        return self.signed(EVERYBODY[act.who], "job.claim", [self.target(act), bid])
+        bid = (1, 10**12, 10**13, 10**17)[_spread(act, 4)]
+        return self.signed(PEOPLE[act.who % 7], "job.claim", [self.still_open(act), bid])
+
+    def still_open(self, act: Act) -> bytes:
+        """An open job if there is one."""
+        found = [job_id for job_id, job in self.twins.model.state.jobs.items() if job["status"] == OPEN]
+        return found[act.job % len(found)] if found and act.choice % 6 else self.target(act)
 
     def commit(self, act: Act) -> bytes:
         """The wrong one, of the wrong job, by the wrong one, or too late."""
         found = self.find(act)
         late = [job_id for job_id, job in self.twins.model.state.jobs.items() if job["status"] == LATE]
-        if act.choice == 1 and late:
+        if act.choice < 4 and late:
             return self.signed(PEOPLE[act.who % 8], "job.commit", commitment(GOOD, late[-1], NO_ADDRESS, 0))
         who = found[1]["provider"] if found and act.choice % 3 else EVERYBODY[act.who].address
         signer = _person(who) if who != NO_ADDRESS else PEOPLE[0]

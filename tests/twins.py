@@ -105,7 +105,8 @@ class Twins:
         self.compare()
         if not isinstance(code, str):
             self.pending.append(data)
-            self.seen[f"failed {code.code}" if code.code else self.ledger.parse(data).kind.name] += 1
+            failure = code.code.partition("(")[0]  # of BATCH(3,DUST)
+            self.seen[f"failed {failure}" if code.code else self.ledger.parse(data).kind.name] += 1
             return code.code
         self.seen[code] += 1
         return code

@@ -112,6 +112,7 @@ ENVELOPE = record(
 
 KINDS: dict[str, tuple[int, int, Shape]] = {
     "transfer": (1, 1024, record(ADDRESS, AMOUNT, up_to(64))),
+    "batch": (1, 16_384, lambda value: batch(value)),
     "stake.register": (3, 1024, record(AMOUNT)),
     "job.open": (3, 16_384, record(PROGRAM, several(HASH, 16), uint(1), AMOUNT, AMOUNT, ADDRESS)),
     "job.cancel": (1, 1024, record(HASH)),
@@ -124,6 +125,22 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
     ),
     "challenge.prove": (30, 263_168, record(PROOF)),
 }
-"""Name: weight, largest transaction in bytes, body."""
+"""Name: weight, largest transaction in bytes, body.  A batch weighs what its operations weigh."""
+NOT_IN_A_BATCH = ("batch", "job.attest", "challenge.prove")
 BODY_BYTES = {"challenge.prove": 262_144}
 """Bodies with a bound of their own, narrower than that of the transaction."""
+
+
+def batch(value: Any) -> bool:
+    """Operation by operation; a name may be wrong in ways that have codes of their own.  Raises: Refused."""
+    if not record(several(record(text(32), lambda body: True), 16, 1))(value):
+        return False
+    for name, body in value[0]:
+        require(name in KINDS, "KIND")
+        require(name not in NOT_IN_A_BATCH, "BATCH_KIND")
+        require(KINDS[name][2](body), "ENC")
+    return True
+
+
+def weight_of(kind: str, body: Any) -> int:
+    return sum(weight_of(*operation) for operation in body[0]) if kind == "batch" else KINDS[kind][0]

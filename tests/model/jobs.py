@@ -46,7 +46,7 @@ def trace_key(job_id: bytes, provider: bytes) -> bytes:
 # -- transactions ---------------------------------------------------------------------------------------------------
 
 
-def open_job(model: Model, sender: bytes, nonce: int, body: Any) -> None:
+def open_job(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     program, roots, offer, most, deadline, chosen = body
     rules = model.spec.jobs
     m, n, k = shape_of(program)
@@ -59,7 +59,7 @@ def open_job(model: Model, sender: bytes, nonce: int, body: Any) -> None:
     audit = in_range(rules.committee_size * each)
     require(in_range(price + protocol + audit) <= most, "ESCROW")
     model.debit(sender, price + protocol + audit)
-    job_id = h256(Tag.JOB_ID, pack([sender, nonce]))
+    job_id = h256(Tag.JOB_ID, pack(origin))
     model.state.jobs[job_id] = {
         "payer": sender,
         "program": program,
@@ -92,7 +92,7 @@ def open_job(model: Model, sender: bytes, nonce: int, body: Any) -> None:
     model.schedule(model.height + rules.open_expiry_blocks, JOB_EXPIRES, job_id)
 
 
-def cancel(model: Model, sender: bytes, nonce: int, body: Any) -> None:
+def cancel(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     job = find(model, body[0])
     require(job["payer"] == sender, "NOT_OWNER")
     require(job["status"] == OPEN, "BAD_STATE")
@@ -100,7 +100,7 @@ def cancel(model: Model, sender: bytes, nonce: int, body: Any) -> None:
     give_back(model, job, CANCELLED)
 
 
-def claim(model: Model, sender: bytes, nonce: int, body: Any) -> None:
+def claim(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     job_id, bid = body
     job, rules = find(model, job_id), model.spec.jobs
     require(job["status"] == OPEN, "BAD_STATE")
@@ -118,7 +118,7 @@ def claim(model: Model, sender: bytes, nonce: int, body: Any) -> None:
     model.schedule(late_height, JOB_LATE, job_id)
 
 
-def commit(model: Model, sender: bytes, nonce: int, body: Any) -> None:
+def commit(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     job_id, trace_root, result_root, path = body
     job, rules = find(model, job_id), model.spec.jobs
     require(job["status"] != LATE, "LATE")
@@ -166,7 +166,7 @@ def burn_attest_fee(model: Model, job_id: bytes, fee: int) -> int:
     return paid
 
 
-def attest(model: Model, sender: bytes, nonce: int, body: Any) -> None:
+def attest(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     job_id, _, phase, commitment, verdict, _, evidence, _ = body
     seat = seat_of(model.state.jobs[job_id], sender)
     assert seat is not None
@@ -176,7 +176,7 @@ def attest(model: Model, sender: bytes, nonce: int, body: Any) -> None:
         seat |= {"verdict": verdict, "evidence_root": evidence}
 
 
-def prove(model: Model, sender: bytes, nonce: int, body: Any) -> None:
+def prove(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     (proof,) = body
     job_id, program, roots, provider, result_root = proof[:5]
     job = find(model, job_id)

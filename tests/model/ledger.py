@@ -21,6 +21,7 @@ from tests.model.forms import (
     pack,
     require,
     unpack,
+    weight_of,
 )
 from tests.model.jobs import AGENDA_STEPS, EFFECTS, burn_attest_fee, check_attest
 from tests.model.state import (
@@ -143,7 +144,7 @@ class Model:
     def add(self, data: bytes) -> Receipt:
         """Run one transaction.  Raises: Refused if it may not be in this block; nothing has changed then."""
         kind, sender, nonce, tip, most, until, body, key = self._parse(data)
-        weight = KINDS[kind][0]
+        weight = weight_of(kind, body)
         money = self.spec.money
         fits = self.weight + weight <= money.block_weight_limit and self.bytes + len(data) <= BODY_LIMIT_BYTES
         require(fits, "BLOCK_FULL")
@@ -160,7 +161,7 @@ class Model:
             self.state.burned += burned
             self.state.pending_tips += tip
         self.state.accounts.setdefault(sender, {"nonce": 0, "balance": 0})["nonce"] += 1
-        code = self._attempt(kind, sender, nonce, body, key)
+        code = self._attempt(kind, key, [sender, nonce], body)
         self.weight += weight
         self.bytes += len(data)
         assert self.state.conserves()
@@ -182,20 +183,36 @@ class Model:
         require(verify(PublicKey(key), identity, Signature(signature)), "BAD_AUTH")
         return kind, sender, nonce, tip, most, until, body, key
 
-    def _attempt(self, kind: str, sender: bytes, nonce: int, body: Any, key: bytes) -> str:
+    def _attempt(self, kind: str, key: bytes, origin: list[Any], body: Any) -> str:
         """The effects, or the code of the rule that forbids them and no effects."""
         before = copy.deepcopy(self.state)
         try:
-            if kind == "transfer":
-                self._transfer(sender, *body)
-            elif kind == "stake.register":
-                self._register(sender, key, *body)
+            if kind == "batch":
+                self._do_all(key, origin, body[0])
             else:
-                EFFECTS[kind](self, sender, nonce, body)
+                self._do(kind, key, origin, body)
         except Refused as failure:
             self.state = before
             return failure.code
         return ""
+
+    def _do_all(self, key: bytes, origin: list[Any], operations: list[Any]) -> None:
+        """[TX-BATCH]"""
+        for place, (kind, body) in enumerate(operations):
+            try:
+                self._do(kind, key, [*origin, place], body)
+            except Refused as failure:
+                raise Refused(f"BATCH({place},{failure.code})") from failure
+
+    def _do(self, kind: str, key: bytes, origin: list[Any], body: Any) -> None:
+        """One act; `origin` is sender, nonce and, in a batch, its place: they name what it makes."""
+        sender = origin[0]
+        if kind == "transfer":
+            self._transfer(sender, *body)
+        elif kind == "stake.register":
+            self._register(sender, key, *body)
+        else:
+            EFFECTS[kind](self, sender, origin, body)
 
     def _transfer(self, sender: bytes, to: bytes, amount: int, memo: bytes) -> None:
         new = self.account(to) == {"nonce": 0, "balance": 0}

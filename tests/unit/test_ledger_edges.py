@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from chain.codec import pack
+from chain.hashing import Tag, h256
 from chain.ledger import AgendaItem, AgendaKind, AgendaLength, Namespace, agenda_key, height_key, state_key
 from chain.types import NO_ADDRESS, NO_JOB, Grains
 from genesis.spec import Allocation, ChainSpec, FoundingValidator
@@ -59,8 +61,8 @@ class Edge:
 
     def fee(self, data: bytes) -> int:
         """What a transaction burns in this block."""
-        kind = self.twins.ledger.parse(data).kind.name
-        return self.twins.model.state.base_fee * KINDS[kind][0] + self.spec.money.byte_fee_grains * len(data)
+        weight = self.twins.ledger.parse(data).weight
+        return self.twins.model.state.base_fee * weight + self.spec.money.byte_fee_grains * len(data)
 
     def block(self, job: bytes = NO_JOB) -> None:
         self.twins.end(WATCHER.address, job)
@@ -393,6 +395,16 @@ def test_a_full_block() -> None:
 
 FAILING: dict[str, tuple[str, Callable[[Edge], list[Any]]]] = {
     "transfer": ("BALANCE", lambda edge: [STRANGER.address, U63_MAX, b""]),
+    "batch": (
+        "BATCH(2,SELF)",
+        lambda edge: [
+            [
+                ["transfer", [STRANGER.address, TILE, b""]],
+                ["job.open", order()],
+                ["job.claim", [h256(Tag.JOB_ID, pack([*next_origin(edge), 1])), 1]],
+            ]
+        ],
+    ),
     "stake.register": ("BALANCE", lambda edge: [U63_MAX]),
     "job.open": ("BALANCE", lambda edge: order(program=LARGEST)),
     "job.cancel": ("BAD_STATE", lambda edge: [edge.open()]),
@@ -401,6 +413,11 @@ FAILING: dict[str, tuple[str, Callable[[Edge], list[Any]]]] = {
     "job.attest": ("refused CONFLICT", lambda edge: first_word(edge.judged(), PAYER.address)),
     "challenge.prove": ("NOT_WRONG", lambda edge: [honest_proof(edge)]),
 }
+
+
+def next_origin(edge: Edge) -> list[Any]:
+    """What names the objects of the payer's next transaction."""
+    return [PAYER.address, edge.twins.model.account(PAYER.address)["nonce"]]
 
 
 def claimed(edge: Edge) -> bytes:
