@@ -58,6 +58,7 @@ class LevelKV:
                 lru_cache_size=CACHE_BYTES,
                 write_buffer_size=WRITE_BUFFER_BYTES,
                 bloom_filter_bits=BLOOM_BITS,
+                compression=None,  # digests and signatures do not shrink; trying costs time at every compaction
             )
         except (OSError, plyvel.Error) as error:
             owner.close()

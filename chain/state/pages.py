@@ -19,9 +19,9 @@ from chain.state.nodes import KEY_BITS, leaf_hash, subtree_root
 from chain.types import Hash32, StateKey
 
 PAGE_PREFIX = b"p"
-PAGE_ENTRIES = 16
-"""Halves the bytes rewritten per touched key against 32, at 40 MB of memory per million entries for hashes
-above pages (measured in tests/bench/bench_state.py)."""
+PAGE_ENTRIES = 8
+"""Halves the bytes hashed and rewritten per touched key against 16, for 20 MB more memory per million entries for the
+hashes above pages (measured in tests/bench/bench_ledger.py)."""
 KEY_BYTES = 32
 HEAD_BYTES = KEY_BYTES + 4
 """Key and length of the value, before the value."""
