@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from chain.blocks import Header
-from chain.kv import MemoryKV
+from chain.kv import MemoryKV, Sync
 from chain.ledger import Account, Namespace, state_key
 from chain.state import StateTree
 from chain.state_proof import StateProof
@@ -19,8 +19,10 @@ class ProvingState:
     """Entries in a tree, and the header that commits to them."""
 
     def __init__(self, entries: Mapping[tuple[Namespace, bytes], bytes]) -> None:
-        tree = StateTree.load(MemoryKV())
+        self.kv = MemoryKV()
+        tree = StateTree.load(self.kv)
         staged = tree.stage({state_key(*place): value for place, value in entries.items()})
+        self.kv.write(staged.writes, sync=Sync.DURABLE)
         tree.apply(staged)
         self.tree = tree
         self.header: Header = replace(genesis_header(PRESETS["test"], tree.root), height=7)

@@ -122,14 +122,13 @@ def to_json(manifest: Manifest) -> bytes:
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """The manifest of a snapshot.
-
-    Raises:
-        Missing: FILE.
-        Invalid: SNAPSHOT_FORM if it is malformed, or says one thing twice in two ways.
-    """
+    """The manifest of a snapshot.  Raises: Missing FILE, Policy FILE_SIZE, Invalid SNAPSHOT_FORM."""
     hint = "Name the directory that `tilework snapshot export` wrote."
-    data = read_bounded(directory / MANIFEST, MAX_MANIFEST_BYTES, hint=hint)
+    return parse_manifest(read_bounded(directory / MANIFEST, MAX_MANIFEST_BYTES, hint=hint))
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Raises: Invalid SNAPSHOT_FORM if it is malformed, or says one thing twice in two ways."""
     try:
         form = json.loads(data)
         manifest = _manifest(form)

@@ -15,9 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from chain import state_proof
 from chain.bech32m import encode_address
 from chain.blocks import Atom, Block
 from chain.codec import BigUint, Blob, Nested, OneOf, Raw, Record, Seq, Text, Uint, WireType, layout
+from chain.ledger import Namespace
+from chain.state.chunks import cut_chunks
 from chain.types import Hash32
 from compute import messages
 from compute.messages import Load, to_frame
@@ -25,12 +28,14 @@ from genesis.json_form import to_json
 from genesis.presets import PRESETS
 from node.rpc.registry import Form
 from node.rpc.table import METHODS
+from node.snapshot import manifest
 from p2p.frames import Answer, Reply, answer_frame, error_answer, request_frame
 from tests.builders import key
 from tests.cases import Case
 from tests.fuzz.fuzzer import CORPUS
 from tests.fuzz.targets import CHAIN_ID, PREFIX
 from tests.mining import SPEC, Node, transfer
+from tests.state_proof_cases import ProvingState, accounts, address
 from tests.strategies import every_record
 from tests.work_samples import random_matrix, sample_certificate
 from vm.envelope import Transaction
@@ -158,6 +163,30 @@ def _pages() -> Iterator[Input]:
     yield "three", b"".join(entries)
 
 
+def _state_proofs() -> Iterator[Input]:
+    state = accounts(40)
+    yield "present", state_proof.to_json(state.prove(Namespace.ACCOUNT, address(3)))
+    yield "absent", state_proof.to_json(state.prove(Namespace.ACCOUNT, address(99)))
+    yield "empty", state_proof.to_json(ProvingState({}).prove(Namespace.CHAIN, b""))
+
+
+def _snapshots() -> Iterator[Input]:
+    state = accounts(40)
+    chunks = tuple(
+        manifest.ChunkPart(
+            manifest.part_of(manifest.chunk_name(number), chunk.data), chunk.place, 3, chunk.path
+        )
+        for number, chunk in enumerate(cut_chunks(state.kv, state.tree, 800))
+    )
+    files = (manifest.part_of(name, b"") for name in (manifest.HEADERS, manifest.BLOCK))
+    yield (
+        "manifest",
+        manifest.to_json(manifest.Manifest("tilework-test", state.header.id, state.header, *files, chunks)),
+    )
+    (whole,) = cut_chunks(state.kv, state.tree)
+    yield "chunk", state.tree.root + whole.data
+
+
 def _geneses() -> Iterator[Input]:
     for name, spec in PRESETS.items():
         yield name, to_json(spec).encode()
@@ -196,6 +225,8 @@ FAMILIES = {
     "block": _blocks,
     "program": _programs,
     "page": _pages,
+    "state-proof": _state_proofs,
+    "snapshot": _snapshots,
     "genesis": _geneses,
     "matrix": _matrices,
     "key": _keys,

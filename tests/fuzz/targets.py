@@ -20,7 +20,11 @@ from chain.bech32m import decode_address
 from chain.blocks import Block, Header, Receipt
 from chain.codec import Record, pack
 from chain.errors import TileworkError
+from chain.state.chunks import verified
 from chain.state.pages import parse_page
+from chain.state_proof import parse as parse_state_proof
+from chain.state_proof import to_json as state_proof_json
+from chain.types import Hash32
 from compute.engines.numpy_blocks import NumpyEngine
 from compute.messages import Load, parse_command, parse_event, payload_bytes, to_frame
 from compute.spec.certificate import Certificate
@@ -37,6 +41,7 @@ from node.rpc import jsonrpc
 from node.rpc.forms import block_form, certificate_form, record_form, transaction_form
 from node.rpc.registry import bind
 from node.rpc.table import METHODS, method_named
+from node.snapshot import manifest
 from p2p.addresses import DialAddress, ListenOn
 from p2p.frames import answer_head, read_error, request_length
 from tests.strategies import every_record
@@ -179,6 +184,21 @@ def _page(data: bytes) -> None:
     parse_page(1, data)
 
 
+def _state_proof(data: bytes) -> None:
+    proof = parse_state_proof(data)
+    assert state_proof_json(proof) == data, "another text was accepted"
+    proof.check()
+
+
+def _snapshot(data: bytes) -> None:
+    _allowed(lambda: verified(Hash32(data[:32]), 1, data[32:], ()))
+    read = manifest.parse_manifest(data)
+    assert manifest.to_json(read) == data, "another text was accepted"
+    assert {part.file.name for part in read.chunks} == {
+        manifest.chunk_name(number) for number in range(len(read.chunks))
+    }
+
+
 def _genesis(data: bytes) -> None:
     spec = from_json(data.decode("utf-8", "replace"))
     assert from_json(to_json(spec)) == spec
@@ -257,6 +277,8 @@ TARGETS = {
         Target("block", _block, KIND_WORDS),
         Target("program", _program),
         Target("page", _page),
+        Target("state-proof", _state_proof, (*JSON_WORDS, b'"present": true', b'"account"')),
+        Target("snapshot", _snapshot, (*JSON_WORDS, b'"prefix"', b"../", b"0101")),
         Target("genesis", _genesis, JSON_WORDS),
         Target("matrix", _matrix, NPY_WORDS),
         Target("key", _key, (*JSON_WORDS, b'"seed"', b'"public_key"')),
