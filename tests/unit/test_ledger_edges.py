@@ -6,118 +6,34 @@ Every transaction runs on the program and on the naive model, and both must give
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chain.codec import pack
 from chain.hashing import Tag, h256
-from chain.ledger import AgendaItem, AgendaKind, AgendaLength, Namespace, agenda_key, height_key, state_key
-from chain.types import NO_ADDRESS, NO_JOB, Grains
-from genesis.spec import Allocation, ChainSpec, FoundingValidator
-from tests.acts import GOOD, Acts, commitment, first_word, seal
+from chain.ledger import Namespace, state_key
+from chain.types import Grains
+from genesis.spec import ChainSpec
+from tests.acts import GOOD, commitment, first_word
 from tests.builders import TILE, key
+from tests.edges import (
+    LARGEST,
+    PAYER,
+    PLENTY,
+    PROVIDER,
+    STRANGER,
+    U63_MAX,
+    WATCHER,
+    Edge,
+    founded_by,
+    order,
+    spec_with,
+)
 from tests.model.forms import KINDS
-from tests.model.state import SETTLED, SLASHED, VOID, WEIGHTS_PRUNED, Item
-from tests.twins import Twins, short_lives
-
-U63_MAX = (1 << 63) - 1
-PAYER, PROVIDER, WATCHER, STRANGER = key(5), key(4), key(3), key(20)
-PLENTY = 10**6 * TILE
-
-
-def spec_with(balances: dict[Any, int] | None = None, **groups: dict[str, Any]) -> ChainSpec:
-    """The spec of short lives with other balances (by person) and constants (by group)."""
-    spec = short_lives()
-    changes: dict[str, Any] = {name: replace(getattr(spec, name), **new) for name, new in groups.items()}
-    given = {a.address: a.balance_grains for a in spec.allocations} | {PAYER.address: PLENTY}
-    given |= {person.address: grains for person, grains in (balances or {}).items()}
-    changes["allocations"] = tuple(Allocation(address, Grains(grains)) for address, grains in given.items())
-    return replace(spec, **changes)
-
-
-@dataclass
-class Edge:
-    """A chain, and a hand for it."""
-
-    spec: ChainSpec = field(default_factory=spec_with)
-
-    def __post_init__(self) -> None:
-        self.twins = Twins(self.spec)
-        self.acts = Acts(self.twins)
-        self.twins.begin()
-
-    def send(self, signer: Any, kind: str, body: Any, tip: int = 0, **fields: Any) -> str:
-        """Try one transaction; `fields` overrides parts of its envelope."""
-        return self.twins.add(self.made(signer, kind, body, tip, **fields))
-
-    def made(self, signer: Any, kind: str, body: Any, tip: int = 0, **fields: Any) -> bytes:
-        envelope = self.acts.envelope(signer, kind, body, tip)
-        names = ("version", "chain_id", "kind", "sender", "nonce", "max_fee", "tip", "valid_until", "body")
-        for name, value in fields.items():
-            envelope[names.index(name)] = value
-        return seal(signer, envelope)
-
-    def fee(self, data: bytes) -> int:
-        """What a transaction burns in this block."""
-        weight = self.twins.ledger.parse(data).weight
-        return self.twins.model.state.base_fee * weight + self.spec.money.byte_fee_grains * len(data)
-
-    def block(self, job: bytes = NO_JOB) -> None:
-        self.twins.end(WATCHER.address, job)
-        self.twins.begin()
-
-    def blocks(self, count: int) -> None:
-        for _ in range(count):
-            self.block()
-
-    def balance(self, person: Any) -> int:
-        return self.twins.model.account(person.address)["balance"]
-
-    def transfer(self, amount: int, to: Any = PROVIDER, signer: Any = PAYER, **fields: Any) -> str:
-        return self.send(signer, "transfer", [to.address, amount, b""], **fields)
-
-    # -- jobs -------------------------------------------------------------------------------------------------------
-
-    def open(self, **changes: Any) -> bytes:
-        """Open a job; returns its id."""
-        assert self.send(PAYER, "job.open", order(**changes)) == ""
-        return list(self.twins.model.state.jobs)[-1]
-
-    def job(self, job_id: bytes) -> Item:
-        return self.twins.model.state.jobs[job_id]
-
-    def committed(self, cheat: int = 0) -> bytes:
-        """A job with a result, right or wrong."""
-        job_id = self.open()
-        assert self.send(PROVIDER, "job.claim", [job_id, 10**13]) == ""
-        assert self.send(PROVIDER, "job.commit", commitment(GOOD, job_id, PROVIDER.address, cheat)) == ""
-        return job_id
-
-    def judged(self, cheat: int = 0) -> bytes:
-        """A job with a committee, in the block that draws it."""
-        job_id = self.committed(cheat)
-        self.blocks(self.spec.jobs.draw_offset)
-        return job_id
-
-    def members(self, job_id: bytes) -> list[Any]:
-        people = {key(number).address: key(number) for number in range(12)}
-        return [people[seat["member"]] for seat in self.job(job_id)["seats"]]
-
-
-def order(**changes: Any) -> list[Any]:
-    """The body of `job.open`."""
-    fields = {
-        "program": GOOD.program,
-        "roots": GOOD.roots,
-        "offer": 10**13,
-        "most": U63_MAX,
-        "deadline": 5,
-        "provider": NO_ADDRESS,
-    }
-    return list((fields | changes).values())
-
+from tests.model.state import EXPIRED, LATE, SETTLED, SLASHED, VOID
+from tests.twins import Twins
 
 # -- once, here, in time ----------------------------------------------------------------------------------------
 
@@ -269,9 +185,6 @@ def test_a_base_fee_at_the_end_of_the_range() -> None:
     assert edge.send(PAYER, "stake.register", [TILE], max_fee=U63_MAX) == "refused RANGE"
 
 
-LARGEST = [[[65_536, 16_384, 1], [1_024, 16_384, 1]], [[1, [0, 1]]]]
-
-
 def test_the_largest_product_at_every_price() -> None:
     """2^40 MACs, 1,100 GMAC: the price leaves the range long before the offer does, and never wraps."""
     last = U63_MAX * 10**9 // (1 << 40)
@@ -341,25 +254,14 @@ def test_all_coins_there_can_ever_be_in_one_account() -> None:
 def test_a_claim_needs_room_on_the_agenda(steps: int, code: str) -> None:
     edge = Edge()
     job_id = edge.open()
-    edge.twins.end(WATCHER.address)
-    height = edge.twins.model.height + 1
-    late = height + 5 + 1
-    here = edge.twins.model.state.agenda.setdefault(late, [])
-    added = [(WEIGHTS_PRUNED, b"", 10**6)] * (steps - len(here))
-    item = AgendaItem(AgendaKind.WEIGHTS_PRUNED, bytes(32), 10**6).to_bytes()
-    changes = {agenda_key(late, len(here) + index): item for index in range(len(added))}
-    edge.twins.ledger.put({**changes, height_key(Namespace.AGENDA, late): AgendaLength(steps).to_bytes()})
-    here += added
-    edge.twins.begin()
+    edge.fill_agenda(edge.twins.model.height + 1 + 5 + 1, steps)
     assert edge.send(PROVIDER, "job.claim", [job_id, 1]) == code
     another = edge.open(deadline=6)
     assert edge.send(PROVIDER, "job.claim", [another, 1]) == "", "the next height has room"
 
 
 def test_validators_are_a_bounded_number() -> None:
-    founders = tuple(FoundingValidator(key(n).public_key, Grains(TILE)) for n in range(100, 100 + 1_023))
-    spec = replace(spec_with(), validators=founders)
-    edge = Edge(spec)
+    edge = Edge(founded_by(dict.fromkeys(range(100, 100 + 1_023), TILE)))
     least = edge.spec.money.minimum_stake_grains
     for person, code in ((PAYER, ""), (PROVIDER, "VALIDATORS_FULL"), (PAYER, "")):
         assert edge.send(person, "stake.register", [least]) == code
@@ -367,9 +269,7 @@ def test_validators_are_a_bounded_number() -> None:
 
 def test_a_claim_needs_enough_other_judges() -> None:
     """Four validators, two without stake; payer and provider do not count."""
-    stakes = {0: TILE, 1: TILE, 2: TILE, 4: TILE, 6: 0}
-    founders = tuple(FoundingValidator(key(n).public_key, Grains(stake)) for n, stake in stakes.items())
-    edge = Edge(replace(spec_with(), validators=founders))
+    edge = Edge(founded_by({0: TILE, 1: TILE, 2: TILE, 4: TILE, 6: 0}))
     theirs = [edge.open(), edge.open()]
     assert edge.send(key(0), "job.open", order()) == ""
     own = list(edge.twins.model.state.jobs)[-1]
@@ -382,7 +282,7 @@ def test_a_full_block() -> None:
     edge = Edge(spec_with(money={"block_weight_limit": 30}))
     job_id = edge.committed(cheat=1)
     edge.block()
-    proof = edge.acts.proof(job_id, edge.job(job_id), 1)
+    proof = edge.proof(job_id)
     assert edge.transfer(1) == ""
     assert edge.send(WATCHER, "challenge.prove", [proof]) == "refused BLOCK_FULL"
     edge.block()
@@ -401,7 +301,7 @@ FAILING: dict[str, tuple[str, Callable[[Edge], list[Any]]]] = {
             [
                 ["transfer", [STRANGER.address, TILE, b""]],
                 ["job.open", order()],
-                ["job.claim", [h256(Tag.JOB_ID, pack([*next_origin(edge), 1])), 1]],
+                ["job.claim", [h256(Tag.JOB_ID, pack([*edge.next_origin(), 1])), 1]],
             ]
         ],
     ),
@@ -409,26 +309,10 @@ FAILING: dict[str, tuple[str, Callable[[Edge], list[Any]]]] = {
     "job.open": ("BALANCE", lambda edge: order(program=LARGEST)),
     "job.cancel": ("BAD_STATE", lambda edge: [edge.open()]),
     "job.claim": ("SELF", lambda edge: [edge.open(), 1]),
-    "job.commit": ("NOT_OWNER", lambda edge: commitment(GOOD, claimed(edge), PAYER.address, 0)),
+    "job.commit": ("NOT_OWNER", lambda edge: commitment(GOOD, edge.claimed(), PAYER.address, 0)),
     "job.attest": ("refused CONFLICT", lambda edge: first_word(edge.judged(), PAYER.address)),
-    "challenge.prove": ("NOT_WRONG", lambda edge: [honest_proof(edge)]),
+    "challenge.prove": ("NOT_WRONG", lambda edge: [edge.proof(edge.committed())]),
 }
-
-
-def next_origin(edge: Edge) -> list[Any]:
-    """What names the objects of the payer's next transaction."""
-    return [PAYER.address, edge.twins.model.account(PAYER.address)["nonce"]]
-
-
-def claimed(edge: Edge) -> bytes:
-    job_id = edge.open()
-    assert edge.send(PROVIDER, "job.claim", [job_id, 1]) == ""
-    return job_id
-
-
-def honest_proof(edge: Edge) -> list[Any]:
-    job_id = edge.committed()
-    return edge.acts.proof(job_id, edge.job(job_id), 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -486,13 +370,13 @@ def void(edge: Edge) -> bytes:
 
 def slashed(edge: Edge) -> bytes:
     job_id = edge.judged(cheat=1)
-    assert edge.send(WATCHER, "challenge.prove", [edge.acts.proof(job_id, edge.job(job_id), 1)]) == ""
+    assert edge.send(WATCHER, "challenge.prove", [edge.proof(job_id)]) == ""
     edge.block()
     return job_id
 
 
 def late(edge: Edge) -> bytes:
-    job_id = claimed(edge)
+    job_id = edge.claimed()
     edge.blocks(7)
     return job_id
 
@@ -504,7 +388,7 @@ def expired(edge: Edge) -> bytes:
 
 
 ENDS = {"settled": (settled, SETTLED), "void": (void, VOID), "slashed": (slashed, SLASHED)}
-ENDS |= {"late": (late, 8), "expired": (expired, 7)}
+ENDS |= {"late": (late, LATE), "expired": (expired, EXPIRED)}
 
 
 @pytest.mark.parametrize("end", ENDS)
