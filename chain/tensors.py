@@ -20,6 +20,7 @@ from typing import Annotated
 from blake3 import blake3
 
 from chain.codec import OneOf, Record, Uint
+from chain.doc import Doc
 from chain.errors import Invalid
 from chain.hashing import BulkTag, b3, b3_keyed
 from chain.types import Hash32, TensorRoot
@@ -44,9 +45,9 @@ class DType(IntEnum):
 class TensorInfo(Record):
     """Shape and element type of a tensor with one or more rows and columns."""
 
-    rows: Annotated[int, Uint(MAX_ROWS, 1)]
-    columns: Annotated[int, Uint(MAX_COLUMNS, 1)]
-    dtype: Annotated[DType, OneOf(DType)]
+    rows: Annotated[int, Uint(MAX_ROWS, 1), Doc("how many rows")]
+    columns: Annotated[int, Uint(MAX_COLUMNS, 1), Doc("how many columns")]
+    dtype: Annotated[DType, OneOf(DType), Doc("type of the entries")]
 
     @property
     def row_bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""Writes docs/reference/cli.md and docs/reference/rpc.md from the declarations in the code.
+"""Writes the pages of docs/reference/ (cli, rpc, transactions) from the declarations in the code.
 
     python docs/generate_reference.py
 
@@ -18,12 +18,18 @@ import click
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from node.cli.errors import EXIT_CODES  # noqa: E402  the checkout goes before anything installed
+from chain.codec import Record  # noqa: E402  the checkout goes before anything installed
+from consensus.events import PROTOCOL  # noqa: E402
+from node.cli.errors import EXIT_CODES  # noqa: E402
 from node.cli.main import cli  # noqa: E402
 from node.rpc import jsonrpc  # noqa: E402
 from node.rpc.registry import Form, Method, signature  # noqa: E402
 from node.rpc.server import MAX_BODY_BYTES  # noqa: E402
 from node.rpc.table import METHODS  # noqa: E402
+from vm.describe import fields_of, nested_records  # noqa: E402
+from vm.events import Happening  # noqa: E402
+from vm.kind import Family, Kind  # noqa: E402
+from vm.registry import KINDS  # noqa: E402
 
 _NOTE = "<!-- Written by docs/generate_reference.py: change the code, then run it. -->"
 _WIDTH: dict[str, Any] = {
@@ -57,7 +63,8 @@ _FORMS = {
 def pages() -> dict[Path, str]:
     """Every generated page by its path."""
     folder = ROOT / "docs" / "reference"
-    return {folder / "cli.md": "\n".join(_cli()) + "\n", folder / "rpc.md": "\n".join(_rpc()) + "\n"}
+    made = {"cli.md": _cli(), "rpc.md": _rpc(), "transactions.md": _transactions()}
+    return {folder / name: "\n".join(lines) + "\n" for name, lines in made.items()}
 
 
 def _cli() -> Iterator[str]:
@@ -142,6 +149,71 @@ def _method(declared: Method) -> Iterator[str]:
         yield ""
     yield from ("| result | form | |", "|---|---|---|")
     yield from (f"| `{field.name}` | {field.form.label} | {field.description} |" for field in declared.result)
+
+
+_KINDS_INTRODUCTION = """\
+Every kind of transaction this release knows. A transaction names its kind and carries a body with the fields below, as
+a canonical array in this order; [the specification](../spec/chain.md) has the envelope around it, the fee, and when
+checks run. Whoever sends one pays `base fee × weight + byte fee × bytes` and a tip if it wants to be sooner; the checks
+run in the order of the table, and a code in a receipt means that only the fee was paid. Amounts are grains, 10⁹ to a
+TILE. Programs get the same from `tx_kinds`."""
+
+
+def _transactions() -> Iterator[str]:
+    yield from (_NOTE, "# Transactions", "", *_KINDS_INTRODUCTION.splitlines(), "")
+    yield from ("| kind | who | weight | does |", "|---|---|---|---|")
+    for kind in KINDS.values():
+        yield f"| `{kind.name}` | {kind.who} | {_weight(kind)} | {kind.summary} |"
+    family: Family | None = None
+    for kind in sorted(KINDS.values(), key=_place):
+        if kind.family is not family:
+            family = kind.family
+            yield from ("", f"## {family.name}", "", family.summary)
+        yield from _kind(kind)
+    yield from (
+        "",
+        "## What the protocol does by itself",
+        "",
+        "Events of steps that no transaction asks for then.",
+    )
+    yield from _events(PROTOCOL)
+
+
+def _place(kind: Kind) -> int:
+    """Families in the order of their first kind."""
+    return [each.family.name for each in KINDS.values()].index(kind.family.name)
+
+
+def _kind(kind: Kind) -> Iterator[str]:
+    yield from ("", f"### {kind.name}", "", kind.summary, "")
+    batch = "allowed" if kind.in_batch else "refused"
+    payer = "a sponsor" if kind.sponsor is not None else "the sender"
+    yield f"From: {kind.who}. Weight: {_weight(kind)}. At most {kind.max_bytes:,} bytes. Fee from {payer}."
+    yield f"Deposit: {kind.deposit_grains} grains. In a batch: {batch}."
+    yield f"Command: `tilework tx {kind.family.name} {kind.command}`."
+    yield from _record(kind.body)
+    for record in nested_records(kind.body):
+        yield from ("", f"*{record.__name__}*:")
+        yield from _record(record)
+    yield from ("", "| code | unless |", "|---|---|")
+    yield from (f"| `{rule.code}` | {rule.requires} |" for rule in kind.rules)
+    yield from _events(kind.events)
+
+
+def _weight(kind: Kind) -> str:
+    return "the sum of its operations" if kind.weigh is not None else str(kind.weight)
+
+
+def _record(record: type[Record]) -> Iterator[str]:
+    yield from ("", "| field | is | |", "|---|---|---|")
+    yield from (f"| `{field.name}` | {field.bounds} | {field.meaning} |" for field in fields_of(record))
+
+
+def _events(events: tuple[type[Happening], ...]) -> Iterator[str]:
+    yield from ("", "| event | fields | |", "|---|---|---|")
+    for event in events:
+        names = ", ".join(f"`{field.name}`" for field in fields_of(event))
+        yield f"| `{event.__name__}` | {names} | {event.__doc__} |"
 
 
 def main() -> None:

@@ -20,9 +20,24 @@ from node.cli.context import (
 )
 
 
-@click.group()
+class Transactions(click.Group):
+    """The commands of this file, and those made from the kinds, which are imported only when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *self._families()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or self._families().get(cmd_name)
+
+    def _families(self) -> dict[str, click.Group]:
+        from node.cli.tx_kinds import families
+
+        return families()
+
+
+@click.group(cls=Transactions)
 def tx() -> None:
-    """Transactions: send money, look one up."""
+    """Transactions: send money, look one up, or send any kind there is."""
 
 
 _WAIT = click.option("--wait", is_flag=True, help="Return once it is in a block.")

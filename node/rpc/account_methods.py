@@ -5,9 +5,14 @@ from __future__ import annotations
 from chain.bech32m import decode_address
 from chain.ledger import Namespace, Validator, state_key
 from chain.types import TxId
+from consensus.events import PROTOCOL
 from node.rpc.backend import NodeBackend
-from node.rpc.forms import Json, receipt_form, transaction_form
-from node.rpc.registry import Field, Form, Parameter, method
+from node.rpc.forms import Json, address_form, receipt_form, transaction_form
+from node.rpc.kind_forms import event_schema, kind_form
+from node.rpc.registry import Cost, Field, Form, Parameter, method
+from node.simulate import simulate
+from vm.execute import decode
+from vm.registry import KINDS
 
 
 @method(
@@ -89,4 +94,55 @@ async def tx_get(node: NodeBackend, *, id: str) -> Json:
     return {"id": identity.hex(), "status": "unknown"}
 
 
-METHODS = (account_get, tx_submit, tx_get)
+@method(
+    "tx_simulate",
+    "What a transaction would do in the next block; nothing is kept, and its signature is not looked at.",
+    parameters=(
+        Parameter("raw", Form.HEX, "canonical bytes of the transaction; the signature may be zeros"),
+    ),
+    result=(
+        Field("id", Form.HASH, "transaction id"),
+        Field("includable", Form.BOOLEAN, "whether it may be in a block at all"),
+        Field("code", Form.TEXT, "error code; empty: it would succeed"),
+        Field("reason", Form.TEXT, "the error in words; empty: it would succeed"),
+        Field("receipt", Form.OBJECT, "the receipt it would get; null if it may not be in a block"),
+        Field("balances", Form.LIST, "balances that would change, the fee included: address, before, after"),
+    ),
+    cost=Cost.SCAN,
+)
+async def tx_simulate(node: NodeBackend, *, raw: str) -> Json:
+    spec = node.chain.spec
+    parsed = decode(bytes.fromhex(raw), spec.chain_id)
+    found = simulate(node.chain.context(), parsed)
+    return {
+        "id": parsed.id.hex(),
+        "includable": found.receipt is not None,
+        "code": found.refusal.code if found.refusal is not None else "",
+        "reason": str(found.refusal) if found.refusal is not None else "",
+        "receipt": receipt_form(found.receipt, spec.address_prefix) if found.receipt is not None else None,
+        "balances": [
+            {
+                "address": address_form(spec.address_prefix, address),
+                "before_grains": before,
+                "after_grains": after,
+            }
+            for address, before, after in found.balances
+        ],
+    }
+
+
+@method(
+    "tx_kinds",
+    "Every kind of transaction: body as JSON schema, who may send it, fee weight, checks with codes, events.",
+    result=(
+        Field("kinds", Form.LIST, "the declarations"),
+        Field("events", Form.LIST, "events of what the protocol does by itself"),
+    ),
+)
+async def tx_kinds(node: NodeBackend) -> Json:
+    del node  # the declarations are the same for every node of a release
+    kinds = [kind_form(kind) for kind in KINDS.values()]
+    return {"kinds": kinds, "events": [event_schema(each) for each in PROTOCOL]}
+
+
+METHODS = (account_get, tx_submit, tx_get, tx_simulate, tx_kinds)

@@ -51,6 +51,9 @@ async def test_every_method_answers_with_its_declared_fields(node: MemoryNode) -
             "raw": node.signed(BOB, "transfer", Transfer(ALICE.address, Grains(1), b"")).to_bytes().hex()
         },
         "tx_get": {"id": identity.hex()},
+        "tx_simulate": {
+            "raw": node.signed(BOB, "transfer", Transfer(ALICE.address, Grains(1), b"")).to_bytes().hex()
+        },
         "state_proof": {"namespace": "account", "identifier": ALICE.address.hex()},
         "job_get": {"id": job.hex()},
         "blob_put": {"rows": 1, "columns": 1, "dtype": "int8", "data": "AQ=="},

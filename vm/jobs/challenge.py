@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from chain.codec import Blob, Nested, OneOf, Raw, Record, Seq, Uint
+from chain.doc import Doc
 from chain.errors import Invalid
 from chain.hashing import Tag, h256
 from chain.tensors import MAX_ROWS, DType, TensorInfo, opens_leaf, verify_row
@@ -41,9 +42,9 @@ class Opening(Record):
 
     MAX_BYTES: ClassVar[int] = MAX_PROOF_BYTES
 
-    row: Annotated[int, Uint(MAX_ROWS)]
-    leaf: Annotated[bytes, Blob(MAX_DEPTH * 4)]
-    path: Annotated[tuple[bytes, ...], Seq(Raw(32), 24)]
+    row: Annotated[int, Uint(MAX_ROWS), Doc("its number")]
+    leaf: Annotated[bytes, Blob(MAX_DEPTH * 4), Doc("the row, entries little-endian")]
+    path: Annotated[tuple[bytes, ...], Seq(Raw(32), 24), Doc("siblings from the leaf to the root")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +57,17 @@ class FraudProof(Record):
 
     MAX_BYTES: ClassVar[int] = MAX_PROOF_BYTES
 
-    job: Annotated[JobId, Raw(32)]
-    program: Program
-    input_roots: Annotated[tuple[TensorRoot, ...], Seq(Raw(32), MAX_INPUTS)]
-    provider: Annotated[Address, Raw(20)]
-    result_root: Annotated[TensorRoot, Raw(32)]
-    fault: Annotated[Fault, OneOf(Fault)]
-    tensor: Annotated[int, Uint(MAX_INPUTS)]
-    column: Annotated[int, Uint(MAX_DEPTH)]
-    openings: Annotated[tuple[Opening, ...], Seq(Nested(Opening), 3, 1)]
+    job: Annotated[JobId, Raw(32), Doc("the job")]
+    program: Annotated[Program, Doc("the job's program")]
+    input_roots: Annotated[
+        tuple[TensorRoot, ...], Seq(Raw(32), MAX_INPUTS), Doc("row roots of its given tensors")
+    ]
+    provider: Annotated[Address, Raw(20), Doc("who committed to the result")]
+    result_root: Annotated[TensorRoot, Raw(32), Doc("row root of the result")]
+    fault: Annotated[Fault, OneOf(Fault), Doc("a wrong element or a malformed row")]
+    tensor: Annotated[int, Uint(MAX_INPUTS), Doc("an input, or the number of inputs for the result")]
+    column: Annotated[int, Uint(MAX_DEPTH), Doc("column of the wrong element; 0 for a malformed row")]
+    openings: Annotated[tuple[Opening, ...], Seq(Nested(Opening), 3, 1), Doc("the rows that show it")]
 
 
 def proof_digest(proof: FraudProof) -> Hash32:

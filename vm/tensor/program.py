@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Annotated
 
 from chain.codec import Nested, OneOf, Record, Seq, Uint
+from chain.doc import Doc
 from chain.errors import Invalid
 from chain.tensors import DType, TensorInfo
 from vm.rules import Rule
@@ -38,16 +39,22 @@ class Step(Record):
     GEMM takes A int8[m, k] and B transposed int8[n, k] and makes int32[m, n].
     """
 
-    op: Annotated[Op, OneOf(Op)]
-    operands: Annotated[tuple[int, ...], Seq(Uint(MAX_INPUTS + MAX_STEPS), 4)]
+    op: Annotated[Op, OneOf(Op), Doc("the operator")]
+    operands: Annotated[
+        tuple[int, ...],
+        Seq(Uint(MAX_INPUTS + MAX_STEPS), 4),
+        Doc("numbers of its tensors: inputs, then earlier steps"),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class Program(Record):
     """Given tensors and steps; the output of the last step is the result."""
 
-    inputs: Annotated[tuple[TensorInfo, ...], Seq(Nested(TensorInfo), MAX_INPUTS, 1)]
-    steps: Annotated[tuple[Step, ...], Seq(Nested(Step), MAX_STEPS, 1)]
+    inputs: Annotated[
+        tuple[TensorInfo, ...], Seq(Nested(TensorInfo), MAX_INPUTS, 1), Doc("shapes of the given tensors")
+    ]
+    steps: Annotated[tuple[Step, ...], Seq(Nested(Step), MAX_STEPS, 1), Doc("operators, in order")]
 
 
 @dataclass(frozen=True, slots=True)
