@@ -21,6 +21,11 @@ from node.rpc.registry import Cost, Field, Form, Parameter, method
         Field("chain_id", Form.TEXT, "name of the network"),
         Field("preset", Form.TEXT, "preset its chain spec was made from"),
         Field("genesis", Form.HASH, "id of the genesis block"),
+        Field(
+            "blocks_from",
+            Form.INTEGER,
+            "height from which this node has blocks; 0 unless it began with a snapshot",
+        ),
         Field("height", Form.INTEGER, "height of the head"),
         Field("head", Form.HASH, "id of the head"),
         Field("state_root", Form.HASH, "root of the state after the head"),
@@ -48,6 +53,7 @@ async def chain_status(node: NodeBackend) -> Json:
         "chain_id": spec.chain_id.decode(),
         "preset": spec.preset,
         "genesis": chain.genesis.id.hex(),
+        "blocks_from": chain.anchor.height,
         "height": head.height,
         "head": head.id.hex(),
         "state_root": head.state_root.hex(),
@@ -106,7 +112,9 @@ async def chain_block(node: NodeBackend, *, id: str, raw: bool) -> Json:
     block = chain.block(block_id)
     if block is None:
         raise Missing(
-            "BLOCK_UNKNOWN", found=id, allowed=f"a block this node holds (head is {chain.head.height})"
+            "BLOCK_UNKNOWN",
+            found=id,
+            allowed=f"a block this node holds, heights {chain.anchor.height}..{chain.head.height}",
         )
     data = block.to_bytes()
     canonical = chain.block_hash_at(block.header.height) == block_id

@@ -1,4 +1,4 @@
-"""State tree at size: stage, write and apply blocks of random changes; load; prove.
+"""State tree at size: stage, write and apply blocks of random changes; load; prove; cut into chunks.
 
 Times are CPU times of this process, which a busy machine inflates less, but for the write, which waits for the disk.
 
@@ -16,10 +16,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from chain.kv import Sync
+from chain.kv import MemoryKV, Sync
 from chain.ledger import Namespace, state_key
 from chain.leveldb import LevelKV
 from chain.state import StateTree, encode_undo, verify_inclusion
+from chain.state.chunks import cut_chunks, verified
+from chain.state.pages import page_key
+from chain.state.tree import cut_pages
 from chain.state_proof import StateProof, parse, to_json
 from chain.types import Height, StateKey
 from genesis.build import genesis_header
@@ -87,6 +90,27 @@ def file_check_us(tree: StateTree, accounts: int) -> float:
     return (time.process_time() - start) / rounds * 1e6
 
 
+def chunks(tree: StateTree, store: LevelKV) -> dict[str, float]:
+    """CPU time to cut the state into chunks, to check them, and to lay them out as pages again."""
+    start = time.process_time()
+    found = list(cut_chunks(store, tree))
+    cut = time.process_time()
+    pages = [(chunk.place, verified(tree.root, chunk.place, chunk.data, chunk.path)) for chunk in found]
+    checked = time.process_time()
+    again = MemoryKV()
+    for place, page in pages:
+        rows = [(page_key(at), part.to_bytes()) for at, part in cut_pages(place, page).items()]
+        again.write(rows, sync=Sync.BUFFERED)
+    laid_out = time.process_time()
+    return {
+        "chunks": len(found),
+        "chunks MB": sum(len(chunk.data) for chunk in found) / 1e6,
+        "cut s": cut - start,
+        "check s": checked - cut,
+        "lay out s": laid_out - checked,
+    }
+
+
 def main(accounts: int, changes: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         store = LevelKV.open(Path(place) / "db")
@@ -116,6 +140,8 @@ def main(accounts: int, changes: int) -> None:
         print(f"      file {file_check_us(tree, accounts):9.1f} us to read and check a proof file")
         print(f"     proof {statistics.mean(sizes):9.0f} bytes mean, {max(sizes)} most")
         print(f"       rss {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:9.0f} MB")
+        for name, value in chunks(tree, store).items():
+            print(f"{name:>10} {value:9.2f}")
         store.close()
 
 
