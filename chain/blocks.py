@@ -94,6 +94,9 @@ class Atom(WireType):
             return U63.decode(wire)
         return Blob(self.maximum).decode(wire)
 
+    def plain(self, value: str) -> str:
+        return f"({U63.plain(value)} or {Blob(self.maximum).plain(value)})"
+
 
 @dataclass(frozen=True, slots=True)
 class Event(Record):

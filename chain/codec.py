@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_typ
 
 import msgpack
 
-from chain.compiled import Decoder, Encoder, compile_record
+from chain.compiled import Changer, Decoder, Encoder, compile_changer, compile_record
 from chain.errors import Invalid
 from chain.ints import U63_MAX
 
@@ -30,6 +30,10 @@ MAX_DEPTH_ITEMS = 1 << 16
 MAX_TEXT_BYTES = 1024
 _SMALL_BYTES = 256
 """Too short to expand beyond 200 KB, whatever it claims; longer data must first prove to be complete."""
+
+
+NEVER = "False"
+"""Source of the test that no value passes."""
 
 
 class WireType(ABC):
@@ -49,7 +53,7 @@ class WireType(ABC):
         """Source of a test that the variable `value` needs neither `encode` nor `decode`: it is inside the bounds and
         the same on the wire. Never true unless a type says more; see chain.compiled."""
         del value
-        return "False"
+        return NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,13 @@ class Seq(WireType):
             )
         return tuple(self.item.decode(item) for item in wire)
 
+    def plain(self, value: str) -> str:
+        item = self.item.plain("each")
+        if item == NEVER:
+            return NEVER
+        sized = f"type({value}) is tuple and {self.minimum} <= len({value}) <= {self.maximum}"
+        return f"{sized} and all([{item} for each in {value}])"
+
 
 @dataclass(frozen=True, slots=True)
 class Nested(WireType):
@@ -216,6 +227,16 @@ class Record:
 
     def to_wire(self) -> list[Any]:
         return _compiled(type(self))[0](self)
+
+    def but(self, **changes: Any) -> Self:
+        """This record with other values in some fields; `dataclasses.replace`, at a third of its cost."""
+        change = _CHANGERS.get(type(self))
+        if change is None:
+            change = _CHANGERS[type(self)] = compile_changer(
+                type(self), [name for name, _ in layout(type(self))]
+            )
+        changed: Self = change(self, **changes)
+        return changed
 
     def to_bytes(self) -> bytes:
         """Canonical encoding.  Raises: Invalid if a field is out of its bounds."""
@@ -268,6 +289,7 @@ def _compiled(record: type[Record]) -> tuple[Encoder, Decoder, int]:
 
 
 _COMPILED: dict[type[Record], tuple[Encoder, Decoder, int]] = {}
+_CHANGERS: dict[type[Record], Changer] = {}
 
 
 def pack(wire: Any) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 Encoder = Callable[[Any], list[Any]]
 Decoder = Callable[[Sequence[Any]], Any]
+Changer = Callable[..., Any]
 
 
 class FieldType(Protocol):
@@ -23,6 +24,16 @@ class FieldType(Protocol):
     def encode(self, value: Any) -> Any: ...
 
     def decode(self, wire: Any) -> Any: ...
+
+
+def compile_changer(record: type, names: Sequence[str]) -> Changer:
+    """A function that takes a value, and fields by name, and makes the value with these fields instead of its own."""
+    arguments = ", ".join(f"{name}=KEEP" for name in names)
+    values = ", ".join(f"value.{name} if {name} is KEEP else {name}" for name in names)
+    made: dict[str, Any] = {"new": record, "KEEP": object()}
+    exec(f"def change(value, /, *, {arguments}):\n    return new({values})", made)
+    change: Changer = made["change"]
+    return change
 
 
 def compile_record(record: type, fields: Sequence[tuple[str, FieldType]]) -> tuple[Encoder, Decoder]:

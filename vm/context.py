@@ -6,7 +6,7 @@ identity (see chain.ledger.ChainState), so conservation can be read here rather 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from chain.blocks import Event
 from chain.errors import Invalid
@@ -72,21 +72,19 @@ class Context:
         account = self.account(address)
         if account.balance_grains < amount:
             raise Invalid("BALANCE", found=account.balance_grains, allowed=f"at least {amount} grains")
-        self.put_account(address, replace(account, balance_grains=Grains(account.balance_grains - amount)))
+        self.put_account(address, account.but(balance_grains=Grains(account.balance_grains - amount)))
 
     def use_nonce(self, address: Address, fee_grains: int) -> None:
         """Count a transaction of an account that holds the fee, and take the fee; the caller puts it somewhere."""
         account = self.account(address)
         balance = Grains(account.balance_grains - fee_grains)
-        self.put_account(address, replace(account, nonce=account.nonce + 1, balance_grains=balance))
+        self.put_account(address, account.but(nonce=account.nonce + 1, balance_grains=balance))
 
     def credit(self, address: Address, amount: int) -> None:
         """Put coins, taken from somewhere by the caller, into a balance; nothing happens for zero."""
         if amount:
             account = self.account(address)
-            self.put_account(
-                address, replace(account, balance_grains=Grains(add(account.balance_grains, amount)))
-            )
+            self.put_account(address, account.but(balance_grains=Grains(add(account.balance_grains, amount))))
 
     # -- chain-wide numbers -----------------------------------------------------------------------------------------
 
@@ -112,24 +110,23 @@ class Context:
     def lock(self, amount: int) -> None:
         """Count coins taken from a balance as locked (escrow, bond, stake)."""
         chain = self.chain
-        self.put_chain(replace(chain, locked_grains=Grains(add(chain.locked_grains, amount))))
+        self.put_chain(chain.but(locked_grains=Grains(add(chain.locked_grains, amount))))
 
     def unlock(self, amount: int) -> None:
         """Release locked coins; the caller puts them somewhere."""
         chain = self.chain
-        self.put_chain(replace(chain, locked_grains=Grains(sub(chain.locked_grains, amount))))
+        self.put_chain(chain.but(locked_grains=Grains(sub(chain.locked_grains, amount))))
 
     def burn(self, amount: int) -> None:
         """Destroy coins that the caller took from somewhere."""
         chain = self.chain
-        self.put_chain(replace(chain, burned_grains=Grains(add(chain.burned_grains, amount))))
+        self.put_chain(chain.but(burned_grains=Grains(add(chain.burned_grains, amount))))
 
     def collect_fee(self, burned: int, tip: int) -> None:
         """Destroy one part of a fee that the caller took from somewhere, keep the other for the block's producer."""
         chain = self.chain
         self.put_chain(
-            replace(
-                chain,
+            chain.but(
                 burned_grains=Grains(add(chain.burned_grains, burned)),
                 pending_tips_grains=Grains(chain.pending_tips_grains + tip),
             )
