@@ -30,6 +30,8 @@ _UNMEASURED_WAIT_MS = 1_000
 """A device that does not know its rate yet says so soon again: panels are made to fit it."""
 _MEMORY_FACTOR = 3
 """Of a matrix while it is fetched: its parts, the whole, and the copy that is sent to a worker."""
+_GOODBYE_S = 1
+"""A node that does not answer must not keep the miner from stopping."""
 _FINAL = ("RPC_METHOD", "WORK_LENT_REFUSED")
 """A node of an earlier release, and one that does not want this device any more."""
 
@@ -46,12 +48,24 @@ class Lender:
         self._clock = clock
         self._rng = rng
         self._matrices = _Matrices(client)
+        self._lent: set[Slot] = set()
 
     async def run(self) -> None:
         """Lend every device until cancelled, or until the node wants none of them."""
         async with trio.open_nursery() as nursery:
-            for slot in self._miner.slots:
-                nursery.start_soon(self._lend, slot)
+            self._lend_all(nursery)
+
+    def _lend_all(self, nursery: trio.Nursery) -> None:
+        """Every device that is not lent yet."""
+        for slot in self._miner.slots:
+            if slot not in self._lent:
+                self._lent.add(slot)
+                nursery.start_soon(self._keep, slot, nursery)
+
+    async def _keep(self, slot: Slot, nursery: trio.Nursery) -> None:
+        """Lend a device; the one that takes over after the last quarantine is lent too."""
+        await self._lend(slot)
+        self._lend_all(nursery)
 
     async def _lend(self, slot: Slot) -> None:
         """Make panels on one device; whatever goes wrong between it and the node is tried again after a pause."""
@@ -94,6 +108,9 @@ class Lender:
             log.warning("panel-failed device=%s job=%s why=%s", slot.device.name, order.job.hex()[:16], error)
             await self._client.call("work_panel_failed", **names, code=error.code, text=str(error))
             return
+        except trio.Cancelled:
+            await self._say_goodbye(names)
+            raise
         product = await trio.to_thread.run_sync(_text, done.product)
         try:
             await self._client.call(
@@ -108,6 +125,16 @@ class Lender:
             log.warning("panel-not-taken device=%s why=%s", slot.device.name, refusal)
             return
         self._count(slot, offer, done)
+
+    async def _say_goodbye(self, names: dict[str, str]) -> None:
+        """Give back the panel in hand when the miner stops, so that nobody waits for it."""
+        with trio.CancelScope(deadline=trio.current_time() + _GOODBYE_S, shield=True):
+            try:
+                await self._client.call(
+                    "work_panel_failed", **names, code="WORKER_LOST", text="the miner stops"
+                )
+            except TileworkError as error:
+                log.debug("panel-not-given-back why=%s", error)
 
     async def _product(self, slot: Slot, offer: Offer) -> PanelDone:
         """Raises: TileworkError."""

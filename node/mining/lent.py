@@ -37,6 +37,8 @@ _LONGEST_WORK_S = 300
 _TRANSFER_BYTES_PER_S = 8 << 20
 """Slower than any loopback: matrices and product are to be moved within the lease too."""
 _SHORTEST_LEASE_S = 15
+_GONE = ("WORK_PANEL_LATE", "WORKER_LOST")
+"""A device that is silent, stops, or has lost its worker is not there until it asks again."""
 _SHOWN_CHARACTERS = 200
 
 
@@ -154,6 +156,8 @@ class LentDevice:
             await self._until(lease.settled, self._lease_s(offer), "a product")
             done = lease.product()
         except LocalFault as fault:
+            if fault.code in _GONE:
+                self._heard_s = -inf
             self.status = replace(self.status, failure=str(fault)[:_SHOWN_CHARACTERS])
             raise
         finally:
@@ -162,11 +166,10 @@ class LentDevice:
         return done
 
     async def _until(self, event: trio.Event, limit_s: float, awaited: str) -> None:
-        """Raises: LocalFault WORK_PANEL_LATE; the device is absent then until it asks again."""
+        """Raises: LocalFault WORK_PANEL_LATE."""
         with trio.move_on_after(limit_s):
             await event.wait()
         if not event.is_set():
-            self._heard_s = -inf
             raise LocalFault(
                 "WORK_PANEL_LATE",
                 found=f"no word from {self.device.name}",

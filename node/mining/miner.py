@@ -37,7 +37,7 @@ _PANEL_FAILURES = 4
 _DROP_LIMIT_S = 1
 """A worker that does not listen must not keep the node from stopping."""
 _WRONG_PRODUCTS = 3
-"""Wrong panels within one product before it is given up, to be tried again from the start."""
+"""Wrong panels of one device within one product before it is given up, to be tried again from the start."""
 
 
 @dataclass(slots=True)
@@ -213,13 +213,15 @@ class Miner:
             work = self.job_work.setdefault(job, JobWork())
             step = _Step(job, a, b, Rows(a.rows, b.rows), work)
             try:
-                for _ in range(_WRONG_PRODUCTS):
+                wrong: Counter[PanelMaker] = Counter()
+                while max(wrong.values(), default=0) < _WRONG_PRODUCTS:
                     await self._make(step)
                     seed = self._rng.bytes(32)
                     row = await self._cpu.run(wrong_row, a, b, step.rows.data, seed)
                     if row is None:
                         return bytes(step.rows.data)
                     culprit, life = step.rows.reopen(row)
+                    wrong[culprit] += 1
                     why = LocalFault("WORK_PRODUCT", found=f"a wrong row {row} of a job's product")
                     culprit.distrust(life, why)
             finally:

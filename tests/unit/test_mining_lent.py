@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ import pytest
 import trio
 
 import node.mining.lending
-from chain.errors import Invalid, Policy
+from chain.errors import Invalid, LocalFault, Policy
 from chain.tensors import DType, TensorInfo
 from chain.types import Hash32, JobId
 from compute.messages import Command, Event, Failed, Load, Panel, PanelDone
 from node.app import Node
-from node.mining.devices import cpu_devices
+from node.mining.devices import Device, cpu_devices
 from node.mining.lending import parse_offer
 from node.mining.lent import ABSENT_S, MAX_LENT, LentDevice, LentDevices, Offer
 from node.mining.status import State
@@ -27,6 +28,8 @@ from vm.jobs.record import Status
 JOB = JobId(b"job".ljust(32, b"."))
 A = np.random.default_rng(21).integers(-63, 64, (240, 100)).astype(np.int8)
 B = np.random.default_rng(22).integers(-63, 64, (100, 96)).astype(np.int8)
+TALL = np.tile(A, (4, 1))
+"""Enough rows for a panel of every device."""
 SESSION = "5e" * 32
 
 
@@ -67,22 +70,22 @@ class NeverFinishes(InlineWorker):
             await super().send(command)
 
 
-def stored(node: Node) -> tuple[Load, Load]:
-    """The two matrices in the node's store, as the provider hands them to the miner."""
+def stored(node: Node, a: np.ndarray) -> tuple[Load, Load]:
+    """Two matrices in the node's store, as the provider hands them to the miner."""
     loads = []
-    for matrix in (A, np.ascontiguousarray(B.T)):
+    for matrix in (a, np.ascontiguousarray(B.T)):
         root = node.blobs.put(TensorInfo(*matrix.shape, DType.INT8), matrix.tobytes())
         loads.append(Load(Hash32(root), *matrix.shape, matrix.tobytes()))
     return loads[0], loads[1]
 
 
-async def multiplied(node: Node) -> bytes:
+async def multiplied(node: Node, a: np.ndarray = A) -> bytes:
     assert node.miner is not None
-    return await node.miner.multiply(JOB, *stored(node))
+    return await node.miner.multiply(JOB, *stored(node, a))
 
 
-def exact() -> bytes:
-    return (A.astype(np.int32) @ B.astype(np.int32)).astype("<i4").tobytes()
+def exact(a: np.ndarray = A) -> bytes:
+    return (a.astype(np.int32) @ B.astype(np.int32)).astype("<i4").tobytes()
 
 
 async def beside(net: World, node: Node, count: int = 1, **options: Any) -> BesideMiner:
@@ -127,7 +130,7 @@ async def test_two_miners_and_the_node_share_a_product(tmp_path: Path, autojump_
         node = await net.start(0, mine=False)
         await net.until(lambda: node.miner is not None and node.miner.slots[0].rate > 0)
         miners = [await beside(net, node, 2, name="first"), await beside(net, node, name="second")]
-        assert await multiplied(node) == exact()
+        assert await multiplied(node, TALL) == exact(TALL)
         assert all(panels(miner) for miner in miners)
         own = sum(slot.status.panels for slot in node.miner.slots)
         assert own > 0
@@ -165,6 +168,7 @@ async def test_one_that_vanishes_with_a_panel_loses_it(tmp_path: Path, autojump_
 
             async def vanish() -> None:
                 await net.until(lambda: node.lent.present[0].owed is not None)
+                miner.client.node = None
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(vanish)
@@ -174,6 +178,55 @@ async def test_one_that_vanishes_with_a_panel_loses_it(tmp_path: Path, autojump_
         await trio.sleep(2 * ABSENT_S)
         assert node.lent.present == ()
         assert all("@" not in status.device for status in node.devices)
+
+
+async def test_one_that_is_stopped_gives_its_panel_back(tmp_path: Path, autojump_clock: object) -> None:
+    async with world(tmp_path) as net:
+        node = await net.start(0)
+        async with trio.open_nursery() as nursery:
+            miner = BesideMiner(net, node, worker=NeverFinishes)
+            nursery.start_soon(miner.run)
+            await net.until(lambda: any(device.rate for device in node.lent.present))
+
+            async def stop() -> None:
+                await net.until(lambda: node.lent.present[0].owed is not None)
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(stop)
+            started_s = trio.current_time()
+            with trio.CancelScope(shield=True):
+                assert await multiplied(node) == exact()
+        assert trio.current_time() - started_s < 3
+        (given_back,) = miner.client.called("work_panel_failed")
+        assert given_back["code"] == "WORKER_LOST"
+
+
+async def test_many_liars_at_once_cost_one_product_no_new_start(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    async with world(tmp_path) as net:
+        node = await net.start(0, mine=False)
+        await net.until(lambda: node.miner is not None and node.miner.slots[0].rate > 0)
+        await beside(net, node, 5, worker=Lies)
+        assert await multiplied(node, TALL) == exact(TALL)
+        assert [status.state for status in node.lent.statuses] == [State.QUARANTINED] * 5
+
+
+async def test_the_cpu_that_takes_over_from_a_broken_gpu_is_lent_too(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    async with world(tmp_path) as net:
+        node = await useless_alone(net)
+        miner = BesideMiner(net, node, devices=(Device("gpu-0", "GPU-0"),), worker=InlineWorker)
+        net.nursery.start_soon(miner.run)
+        await net.until(lambda: any(device.rate for device in node.lent.present))
+        gpu = miner.miner.slots[0]
+        gpu.status = replace(gpu.status, state=State.QUARANTINED)
+        gpu.distrust(gpu.life, LocalFault("X"))
+        await net.until(lambda: len(miner.miner.slots) == 2 and len(miner.lender._lent) == 2)
+        await net.until(lambda: "cpu@" in " ".join(each.device.name for each in node.lent.present))
+        assert await multiplied(node) == exact()
+        assert miner.miner.slots[1].status.panels > 0
 
 
 async def test_one_that_is_slow_keeps_nobody_waiting_and_its_late_product_is_not_taken(
@@ -200,15 +253,13 @@ async def test_one_that_is_slow_keeps_nobody_waiting_and_its_late_product_is_not
 
 async def test_a_device_that_comes_in_the_middle_helps(tmp_path: Path, autojump_clock: object) -> None:
     async with world(tmp_path) as net:
-        node = await net.start(0)
+        node = await useless_alone(net)
         other = await beside(net, node, worker=NeverFinishes, name="hangs")
-        net.worker_kinds = {}
         product: list[bytes] = []
 
         async def multiply() -> None:
             product.append(await multiplied(node))
 
-        node.miner.slots[0].distrust(node.miner.slots[0].life, Policy("X"))  # type: ignore[arg-type]
         net.nursery.start_soon(multiply)
         await net.until(lambda: other.client.node.lent.present[0].owed is not None)
         helper = await beside(net, node, name="late")
