@@ -28,6 +28,7 @@ from node.rpc.server import MAX_BODY_BYTES  # noqa: E402
 from node.rpc.table import METHODS  # noqa: E402
 from vm.describe import fields_of, nested_records  # noqa: E402
 from vm.events import Happening  # noqa: E402
+from vm.execute import ENVELOPE_RULES  # noqa: E402
 from vm.kind import Family, Kind  # noqa: E402
 from vm.registry import KINDS  # noqa: E402
 
@@ -164,6 +165,9 @@ def _transactions() -> Iterator[str]:
     yield from ("| kind | who | weight | does |", "|---|---|---|---|")
     for kind in KINDS.values():
         yield f"| `{kind.name}` | {kind.who} | {_weight(kind)} | {kind.summary} |"
+    yield from ("", "Whatever its kind, a transaction may not be in a block with one of these codes:", "")
+    yield from ("| code | unless |", "|---|---|")
+    yield from (f"| `{rule.code}` | {rule.requires} |" for rule in ENVELOPE_RULES)
     family: Family | None = None
     for kind in sorted(KINDS.values(), key=_place):
         if kind.family is not family:

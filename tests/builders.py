@@ -136,6 +136,7 @@ class Ledger:
             for transaction in transactions:
                 data = transaction.to_bytes()
                 receipts.append(transition.add(data, self.parse(data)))
+                require_declared(transaction, receipts[-1])
         finally:
             self.forget()
         self.finish(transition, miner=miner, ticket=ticket, binding=binding)
@@ -270,6 +271,14 @@ def _places_by_height() -> dict[StateKey, tuple[Namespace, int]]:
     """What belongs to a height or an epoch, for every height a test may reach."""
     kinds = (Namespace.AGENDA, Namespace.WEIGHTS)
     return {height_key(kind, height): (kind, height) for kind in kinds for height in range(2048)}
+
+
+def require_declared(transaction: Transaction, receipt: Receipt) -> None:
+    """A kind fails only with its own codes, and causes only its own events and those of its operations [TX-KIND]."""
+    kind = KINDS[transaction.kind]
+    assert not receipt.code or receipt.code.split("(")[0] in {rule.code for rule in kind.rules}
+    if kind.in_batch or kind.sponsor is not None:
+        assert {event.name for event in receipt.events} <= {event.__name__ for event in kind.events}
 
 
 def refused(code: str, ledger: Ledger, transaction: Transaction) -> None:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from dataclasses import is_dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, is_dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any, TypeVar
 
+import msgpack
 from hypothesis import strategies as st
 
 from chain.blocks import Atom
-from chain.codec import BigUint, Blob, Nested, OneOf, Raw, Record, Seq, Text, Uint, WireType, layout
+from chain.codec import BigUint, Blob, Nested, OneOf, Raw, Record, Seq, Text, Uint, WireType, layout, pack
+from vm.kind import Kind
 from vm.kinds.batch import Operation, OperationField
 from vm.registry import KINDS
 
@@ -68,6 +71,87 @@ def wire_values(kind: WireType) -> st.SearchStrategy[Any]:
         case Atom():
             return wire_values(Uint()) | wire_values(Blob(kind.maximum))
     raise TypeError(f"no strategy for fields of {type(kind).__name__}: add it here")
+
+
+def valid_bodies(kind: Kind) -> st.SearchStrategy[Record]:
+    """Bodies that decode; whether their checks hold depends on the state."""
+    return records(kind.body)
+
+
+def invalid_bodies(kind: Kind) -> st.SearchStrategy[tuple[str, bytes]]:
+    """(what is wrong, bytes) of encodings that are nearly a body of this kind."""
+    return valid_bodies(kind).flatmap(lambda body: st.sampled_from(list(near_misses(body))))
+
+
+def near_misses(record: Record) -> Iterator[tuple[str, bytes]]:
+    """Encodings that differ from the record's in one thing, each of which must be refused."""
+    for what, wire in _misshapen(Nested(type(record)), record.to_wire()):
+        yield what, packed(wire)
+
+
+@dataclass(frozen=True)
+class LongInt:
+    """An integer in nine bytes, though fewer would do."""
+
+    value: int
+
+
+def packed(wire: Any) -> bytes:
+    """Like chain.codec.pack, with the integers that are to be long in their long form."""
+    if isinstance(wire, LongInt):
+        return b"\xcf" + wire.value.to_bytes(8, "big")
+    if isinstance(wire, list):
+        return msgpack.Packer().pack_array_header(len(wire)) + b"".join(packed(item) for item in wire)
+    return pack(wire)
+
+
+def _misshapen(kind: WireType, wire: Any) -> Iterator[tuple[str, Any]]:
+    """Variants of a value's wire form with one thing wrong, in it or below it."""
+    for other in (None, True, 1.5, [[]], {}):
+        yield "wrong type", other
+    match kind:
+        case Uint():
+            yield "negative", -1
+            yield "too large", kind.maximum + 1
+            if kind.minimum:
+                yield "too small", kind.minimum - 1
+            if wire < 1 << 32:
+                yield "non-minimal integer", LongInt(wire)
+            yield "wrong type", b""
+        case OneOf():
+            yield "unknown member", 250
+            yield "non-minimal integer", LongInt(wire)
+        case Raw() | BigUint():
+            yield "too short", bytes(kind.size - 1)
+            yield "too long", bytes(kind.size + 1)
+            yield "wrong type", "0" * kind.size
+            yield "wrong type", 0
+        case Blob():
+            yield "too long", bytes(kind.maximum + 1)
+            yield "wrong type", ""
+        case Text():
+            yield "too long", "x" * (kind.maximum + 1)
+            yield "wrong type", b""
+        case Seq():
+            yield "over-long list", [*wire, *[wire[0] if wire else 0] * (kind.maximum + 1 - len(wire))]
+            if kind.minimum:
+                yield "short list", wire[: kind.minimum - 1]
+            yield from _inside(wire, [kind.item] * len(wire))
+        case Nested():
+            yield "unknown field", [*wire, 0]
+            yield "missing field", wire[:-1]
+            yield from _inside(wire, [part for _, part in layout(kind.record)])
+        case OperationField():
+            yield "unknown field", [*wire, 0]
+            yield "unknown kind", ["nothing", wire[1]]
+            yield "kind that may not stand here", ["batch", wire[1]]
+            yield from _inside(wire, [Text(32), Nested(KINDS[wire[0]].body)])
+
+
+def _inside(wire: list[Any], kinds: Sequence[WireType]) -> Iterator[tuple[str, Any]]:
+    for at, kind in enumerate(kinds):
+        for what, other in _misshapen(kind, wire[at]):
+            yield what, [*wire[:at], other, *wire[at + 1 :]]
 
 
 @cache

@@ -19,7 +19,7 @@ from chain.ledger import Account, ChainState
 from chain.types import Grains, JobId
 from compute.spec.claim import NO_BINDING, Binding
 from consensus.transition import Transition
-from tests.builders import STAKE_GRAINS, TILE, ZERO, Ledger, funded_spec, key
+from tests.builders import STAKE_GRAINS, TILE, ZERO, Ledger, funded_spec, key, require_declared
 from tests.cases import Case, Product
 from vm.jobs.record import Job, Status, Verdict
 from vm.kinds.accounts import Transfer
@@ -149,6 +149,7 @@ class World:
             assert dict(transition.context.state.changes()) == state, "a refused transaction leaves nothing"
             self.seen[f"refused {error.code}"] += 1
             return
+        require_declared(signed, receipt)
         self.seen[receipt.code or signed.kind] += 1
         if receipt.code:
             _check_failure(

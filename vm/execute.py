@@ -18,6 +18,22 @@ from vm.envelope import Transaction, check_authorisation
 from vm.fees import Fee, fee
 from vm.kind import Kind
 from vm.registry import kind_named
+from vm.rules import Rule
+
+ENVELOPE_RULES = (
+    Rule("ENC_*", "transaction and body are the canonical encodings of their records"),
+    Rule("KIND", "the kind exists"),
+    Rule("SIZE", "it is no longer than its kind may be"),
+    Rule("CHAIN_ID", "it is meant for this network"),
+    Rule("BATCH_KIND", "every operation of a batch is of a kind that may stand in one"),
+    Rule("BAD_AUTH", "the sender's key, and no other, has signed it"),
+    Rule("EXPIRED", "the height is at most `valid_until`"),
+    Rule("NONCE", "the nonce is the account's"),
+    Rule("TIP", "nobody tips where a sponsor pays"),
+    Rule("FEE_TOO_LOW", "`max_fee_grains` covers fee and tip"),
+    Rule("BALANCE", "so does the balance"),
+)
+"""What keeps a transaction of any kind out of a block; of a sponsored kind, its own checks do too."""
 
 
 @dataclass(frozen=True, slots=True)
