@@ -22,6 +22,7 @@ from genesis.spec import ChainSpec
 from node.auditor import Auditor
 from node.blobs import BlobStore
 from node.chain import Chain
+from node.collector import freeze_start
 from node.duties import Duties
 from node.faults import Fault, fault_named
 from node.gossip import Gossip
@@ -303,6 +304,7 @@ def run_node(settings: NodeSettings) -> None:
                 nursery.start_soon(stop_on_signal, nursery.cancel_scope)
                 await node.run(serve)
 
+        freeze_start()
         log.info("starting chain=%s genesis=%s", settings.spec.chain_id.decode(), chain.genesis.id.hex()[:16])
         trio.run(main)
         log.info("stopped height=%d", chain.head.height)

@@ -12,6 +12,7 @@ from chain.errors import Invalid, LocalFault, Missing
 from consensus.headers import check_clock
 from node.chain import Chain, HeadChange
 from node.checks import check_block
+from node.collector import collection_paused
 from node.feed import Feed
 from node.mempool import Mempool
 from node.ports import Clock, Cpu
@@ -56,12 +57,14 @@ class Importer:
             raise Missing("BLOCK_PARENT", found=block.header.parent)
         check_clock(block.header, self._clock.now_ms(), self._chain.spec)
         known = self._mempool.known(block.transactions)
-        checked = await self._cpu.run(
-            check_block, block, parent, self._chain.genesis, self._chain.spec, known
-        )
+        with collection_paused():
+            checked = await self._cpu.run(
+                check_block, block, parent, self._chain.genesis, self._chain.spec, known
+            )
         async with self._lock:
             try:
-                change = self._chain.add(checked)
+                with collection_paused():
+                    change = self._chain.add(checked)
             except Invalid as error:
                 log.warning(
                     "block-refused height=%d id=%s why=%s", block.header.height, block.id.hex()[:16], error

