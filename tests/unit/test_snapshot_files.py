@@ -23,7 +23,7 @@ from node.chain import Chain
 from node.snapshot import check
 from node.snapshot import export as exporting
 from node.snapshot.export import export
-from node.snapshot.manifest import BLOCK, HEADERS, MANIFEST, Manifest, read_manifest, to_json
+from node.snapshot.manifest import BLOCK, HEADERS, MANIFEST, Manifest, chunk_name, read_manifest, to_json
 from node.snapshot.restore import restore
 from tests.mining import SPEC, Node, transfer
 from tests.snapshot_cases import Kept, restored
@@ -245,6 +245,38 @@ def test_headers_of_another_chain_do_not_lead_to_the_block(written: Path, tmp_pa
     rewritten(written, lambda m: replace(m, headers=foreign.headers))
     with pytest.raises(Invalid, match="SNAPSHOT_HEADERS"):
         list(check.headers(written, read_manifest(written), None))
+
+
+def test_every_header_is_the_parent_of_the_next_by_its_id(written: Path) -> None:
+    manifest = read_manifest(written)
+    chain = list(check.headers(written, manifest, None))
+    chain[3] = replace(chain[3], extra_nonce=chain[3].extra_nonce + 1)
+    data = b"".join(len(h.to_bytes()).to_bytes(2, "big") + h.to_bytes() for h in chain)
+    (written / HEADERS).write_bytes(data)
+    rewritten(written, lambda m: replace(m, headers=exporting.part_of(HEADERS, data)))
+    with pytest.raises(Invalid, match=r"SNAPSHOT_HEADERS: found headers\.bin: height 4"):
+        list(check.headers(written, read_manifest(written), None))
+
+
+def test_the_block_is_the_one_of_the_header(node: Node, written: Path) -> None:
+    earlier = node.chain.block_hash_at(BLOCKS - 1)
+    assert earlier is not None
+    data = node.chain.block_bytes(earlier)
+    assert data is not None
+    (written / BLOCK).write_bytes(data)
+    rewritten(written, lambda m: replace(m, block=exporting.part_of(BLOCK, data)))
+    with pytest.raises(Invalid, match="SNAPSHOT_BLOCK"):
+        check.block(written, read_manifest(written))
+
+
+def test_a_range_that_comes_twice_is_refused(written: Path) -> None:
+    first = read_manifest(written).chunks[0]
+    last = chunk_name(len(read_manifest(written).chunks))
+    shutil.copy(written / first.file.name, written / last)
+    again = replace(first, file=replace(first.file, name=last))
+    rewritten(written, lambda m: replace(m, chunks=(*m.chunks, again)))
+    with pytest.raises(Invalid, match=f"SNAPSHOT_CHUNK: found {last}"):
+        check_all(written)
 
 
 def test_an_import_wants_the_block_it_is_told_to_trust(node: Node, written: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,21 @@ def test_the_work_of_the_header_is_checked_on_request(tilework: Tilework, url: s
     form = json.loads(Path("work.json").read_text())
     Path("easier.json").write_text(json.dumps(form | {"target": "f" * 64}))
     assert "PROOF_TARGET" in tilework.refused(1, "proof", "verify", "bob.json", "--work", "easier.json")
+
+
+def test_work_done_for_one_header_does_not_count_for_another(
+    tilework: Tilework, url: str, node: MemoryNode
+) -> None:
+    """A made-up header may commit to a certificate that is right, but for the header it was made over."""
+    tilework.ok("block", "proof", "head", "--out", "work.json", "--rpc", url)
+    state = accounts(20)
+    certificate = node.chain.block(node.chain.head.id).certificate  # type: ignore[union-attr]
+    forged = replace(node.chain.head, state_root=state.tree.root).with_certificate(certificate)
+    proof = replace(state.prove(Namespace.ACCOUNT, address(3)), header=forged)
+    Path("forged.json").write_bytes(to_json(proof))
+    tilework.ok("proof", "verify", "forged.json")
+    line = tilework.refused(1, "proof", "verify", "forged.json", "--work", "work.json")
+    assert "STATE_PROOF_WORK" in line
 
 
 def test_what_is_no_proof_is_refused_in_one_line(tilework: Tilework, url: str) -> None:
