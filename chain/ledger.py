@@ -95,6 +95,7 @@ class AgendaKind(IntEnum):
     JOB_DRAW = 4
     JOB_SETTLES = 5
     WEIGHTS_PRUNED = 6
+    STAKE_UNBONDED = 7
 
 
 @dataclass(frozen=True, slots=True)

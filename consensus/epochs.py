@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from chain.codec import U63
+from chain.codec import U63, Raw
 from chain.doc import Doc
 from chain.ledger import (
     AgendaKind,
@@ -25,6 +25,14 @@ from vm.kinds.staking import INDEX_KEY
 
 
 @dataclass(frozen=True, slots=True)
+class ValidatorLeft(Happening):
+    """A validator's stake had fallen below the minimum: it is drawn for no committee any more."""
+
+    validator: Annotated[Address, Raw(20), Doc("the account")]
+    stake_grains: Annotated[Grains, U63, Doc("what is left of its stake")]
+
+
+@dataclass(frozen=True, slots=True)
 class EpochStarted(Happening):
     """The weights of an epoch are frozen."""
 
@@ -39,6 +47,7 @@ def start_epoch(context: Context) -> None:
     if context.height % length:
         return
     epoch = context.height // length
+    _retire(context)
     weights = tuple(Weight(v, validator(context, v).stake_grains) for v in validator_addresses(context))
     context.state.put(height_key(Namespace.WEIGHTS, epoch), WeightSnapshot(epoch, weights).to_bytes())
     past = epoch - 1  # scheduled one epoch late, so that the snapshot of genesis goes like the others
@@ -46,6 +55,22 @@ def start_epoch(context: Context) -> None:
         (past + weights_retention_epochs(context)) * length, AgendaKind.WEIGHTS_PRUNED, b"", past
     )
     context.emit(EpochStarted(epoch, len(weights), Grains(sum(w.stake_grains for w in weights))))
+
+
+def _retire(context: Context) -> None:
+    """Whoever has too little stake leaves the list; a record with nothing in it goes with it [STAKE-LEAVE]."""
+    listed = validator_addresses(context)
+    staying = []
+    for address in listed:
+        stake = validator(context, address).stake_grains
+        if stake >= context.spec.money.minimum_stake_grains:
+            staying.append(address)
+            continue
+        if not stake:
+            context.state.delete(state_key(Namespace.VALIDATOR, address))
+        context.emit(ValidatorLeft(address, stake))
+    if len(staying) < len(listed):
+        context.state.store(INDEX_KEY, ValidatorIndex(tuple(staying)))
 
 
 def prune_weights(context: Context, epoch: int) -> None:

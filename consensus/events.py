@@ -7,9 +7,12 @@ from consensus import epochs, rewards, transition
 from vm.events import Happening, declared_in
 from vm.jobs import lifecycle
 from vm.registry import KINDS
+from vm.staking import unbonding
 
 PROTOCOL: tuple[type[Happening], ...] = tuple(
-    happening for module in (lifecycle, transition, rewards, epochs) for happening in declared_in(module)
+    happening
+    for module in (lifecycle, transition, rewards, epochs, unbonding)
+    for happening in declared_in(module)
 )
 """What happens without a transaction of its own."""
 EVENTS: dict[str, type[Happening]] = {

@@ -31,6 +31,7 @@ from vm.execute import Parsed, execute
 from vm.fees import next_base_fee
 from vm.jobs.lifecycle import JOB_STEPS
 from vm.jobs.record import load_job, store_job
+from vm.staking.unbonding import release
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,5 +162,7 @@ def _run(context: Context, item: AgendaItem) -> None:
         mature_coinbase(context, Address(item.subject[:20]), item.number)
     elif item.kind is AgendaKind.WEIGHTS_PRUNED:
         prune_weights(context, item.number)
+    elif item.kind is AgendaKind.STAKE_UNBONDED:
+        release(context, Address(item.subject[:20]), item.number)
     else:
         JOB_STEPS[item.kind](context, JobId(item.subject))

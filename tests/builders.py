@@ -21,6 +21,8 @@ from chain.keys import SigningKey, address_of
 from chain.kv import MemoryKV, Sync
 from chain.ledger import (
     Account,
+    AgendaItem,
+    AgendaKind,
     AgendaLength,
     ChainState,
     Namespace,
@@ -252,11 +254,22 @@ class Ledger:
             if not job.status.terminal
         )
         chain = self.chain
-        assert chain.locked_grains == stakes + live
+        assert chain.locked_grains == stakes + self.unbonding() + live
         held = balances + chain.locked_grains + chain.immature_grains + chain.pending_tips_grains
         held += chain.treasury_grains + chain.staker_pool_grains
         assert held == chain.minted_grains - chain.burned_grains
         assert chain.minted_grains <= self.spec.money.cap_grains
+
+    def unbonding(self) -> int:
+        """Stake that waits on the agenda."""
+        lengths = [
+            (due[1], AgendaLength.from_bytes(data).steps)
+            for found, data in self.tree.items()
+            if (due := _places_by_height().get(found)) is not None and due[0] is Namespace.AGENDA
+        ]
+        places = [agenda_key(height, index) for height, steps in lengths for index in range(steps)]
+        items = [AgendaItem.from_bytes(data) for place in places if (data := self.tree.get(place))]
+        return sum(item.number for item in items if item.kind is AgendaKind.STAKE_UNBONDED)
 
     def weights(self, epoch: int) -> WeightSnapshot | None:
         data = self.tree.get(height_key(Namespace.WEIGHTS, epoch))

@@ -114,6 +114,7 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
     "transfer": (1, 1024, record(ADDRESS, AMOUNT, up_to(64))),
     "batch": (1, 16_384, lambda value: batch(value)),
     "stake.register": (3, 1024, record(AMOUNT)),
+    "stake.undelegate": (3, 1024, record(ADDRESS, AMOUNT)),
     "job.open": (3, 16_384, record(PROGRAM, several(HASH, 16), uint(1), AMOUNT, AMOUNT, ADDRESS)),
     "job.cancel": (1, 1024, record(HASH)),
     "job.claim": (1, 1024, record(HASH, uint(1))),

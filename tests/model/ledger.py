@@ -10,6 +10,7 @@ from chain.hashing import Tag, h256
 from chain.keys import address_of, verify
 from chain.types import PublicKey, Signature
 from genesis.spec import ChainSpec
+from tests.model import staking
 from tests.model.forms import (
     BODY_BYTES,
     ENVELOPE,
@@ -27,6 +28,7 @@ from tests.model.jobs import AGENDA_STEPS, EFFECTS, burn_attest_fee, check_attes
 from tests.model.state import (
     COINBASE_MATURES,
     SETTLED,
+    UNBONDED,
     WEIGHTS_PRUNED,
     State,
 )
@@ -89,7 +91,7 @@ class Model:
         if self.height % self.spec.pace.epoch_blocks == 0:
             self._start_epoch(self.height // self.spec.pace.epoch_blocks)
         for step, subject, number in self.state.agenda.pop(self.height, []):
-            if step == COINBASE_MATURES:
+            if step in (COINBASE_MATURES, UNBONDED):
                 self.credit(subject, number)
             elif step == WEIGHTS_PRUNED:
                 del self.state.weights[number]
@@ -127,14 +129,14 @@ class Model:
             job["bound_blocks"] += 1
 
     def _start_epoch(self, epoch: int) -> None:
-        rules, length = self.spec.jobs, self.spec.pace.epoch_blocks
+        length = self.spec.pace.epoch_blocks
+        staking.retire(self)
         self.state.weights[epoch] = self._weights()
-        longest = rules.deadline_maximum_blocks + rules.settle_offset + rules.second_round_blocks
         ended = epoch - 1
-        self.schedule((ended + longest // length + 2) * length, WEIGHTS_PRUNED, b"", ended)
+        self.schedule((ended + staking.kept_epochs(self.spec)) * length, WEIGHTS_PRUNED, b"", ended)
 
     def _weights(self) -> list[tuple[bytes, int]]:
-        return [(address, validator["stake"]) for address, validator in sorted(self.state.validators.items())]
+        return [(address, self.state.validators[address]["stake"]) for address in sorted(self.state.listed)]
 
     def schedule(self, height: int, step: int, subject: bytes, number: int = 0) -> None:
         self.state.agenda.setdefault(height, []).append((step, subject, number))
@@ -211,6 +213,8 @@ class Model:
             self._transfer(sender, *body)
         elif kind == "stake.register":
             self._register(sender, key, *body)
+        elif kind == "stake.undelegate":
+            staking.undelegate(self, sender, *body)
         else:
             EFFECTS[kind](self, sender, origin, body)
 
@@ -224,9 +228,10 @@ class Model:
         known = self.state.validators.get(sender)
         total = in_range(amount + (known["stake"] if known else 0))
         require(amount > 0 and total >= self.spec.money.minimum_stake_grains, "MIN_STAKE")
-        require(known is not None or len(self.state.validators) < MAX_VALIDATORS, "VALIDATORS_FULL")
+        listed = sender in self.state.listed
+        require(listed or len(self.state.listed) < MAX_VALIDATORS, "VALIDATORS_FULL")
         self.debit(sender, amount)
-        if known:
+        if known and listed:
             known["stake"] = total
         else:
             self._enlist(key, total)
@@ -234,6 +239,7 @@ class Model:
     def _enlist(self, key: bytes, stake: int) -> None:
         validator = {"public_key": key, "stake": stake, "registered": self.height}
         self.state.validators[address_of(PublicKey(key))] = validator
+        self.state.listed.add(address_of(PublicKey(key)))
 
     # -- money --------------------------------------------------------------------------------------------------------
 

@@ -109,6 +109,9 @@ FAILURES: dict[tuple[str, str], Callable[[Edge], str]] = {
     ("stake.register", "VALIDATORS_FULL"): lambda edge: Edge(
         founded_by(dict.fromkeys(range(100, 100 + 1_024), TILE))
     ).send(PAYER, "stake.register", [10_000 * TILE]),
+    ("stake.undelegate", "SHARES"): lambda edge: edge.send(
+        WATCHER, "stake.undelegate", [PROVIDER.address, 1]
+    ),
     ("job.open", "PROGRAM_STEPS"): opened(program=[[LEFT, RIGHT], [STEP, STEP]]),
     ("job.open", "PROGRAM_WIRING"): opened(program=[[LEFT, RIGHT], [[1, [1, 0]]]]),
     ("job.open", "PROGRAM_DTYPE"): opened(program=[[LEFT, [3, 4, 2]], [STEP]]),

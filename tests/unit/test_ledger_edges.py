@@ -306,6 +306,7 @@ FAILING: dict[str, tuple[str, Callable[[Edge], list[Any]]]] = {
         ],
     ),
     "stake.register": ("BALANCE", lambda edge: [U63_MAX]),
+    "stake.undelegate": ("SHARES", lambda edge: [PAYER.address, 1]),
     "job.open": ("BALANCE", lambda edge: order(program=LARGEST)),
     "job.cancel": ("BAD_STATE", lambda edge: [edge.open()]),
     "job.claim": ("SELF", lambda edge: [edge.open(), 1]),

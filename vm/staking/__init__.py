@@ -1,0 +1,1 @@
+"""Staking apart from its transactions: what happens by itself."""
