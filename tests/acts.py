@@ -95,7 +95,6 @@ class Acts:
             "transfer": self.transfer,
             "batch": self.batch,
             "register": self.register,
-            "undelegate": self.undelegate,
             "open": self.open,
             "misopen": self.misopen,
             "cancel": self.cancel,
@@ -133,7 +132,7 @@ class Acts:
             nobody = h256(Tag.ADDRESS, bytes([act.amount % 256]))[:20]
             amount = self.twins.ledger.spec.money.dust_grains - 1 + act.job % 2
             return self.signed(signer, "transfer", [nobody, amount, b""], tip)
-        if act.choice % 4:
+        if act.choice:
             return self.signed(signer, "transfer", [to, act.amount, b"memo"], tip)
         return self.everything(signer, to, act.job % 3 - 1)
 
@@ -151,15 +150,6 @@ class Acts:
         minimum = self.twins.ledger.spec.money.minimum_stake_grains
         stake = (0, 1, minimum - 1, minimum, 2 * minimum, U63_MAX)[act.choice % 6]
         return self.signed(EVERYBODY[act.who], "stake.register", [stake], act.choice)
-
-    def undelegate(self, act: Act) -> bytes:
-        """A part, all, or more than there is of what somebody staked."""
-        staker = EVERYBODY[act.who]
-        operator = PEOPLE[act.job].address if act.choice % 4 == 0 else staker.address
-        own = self.twins.model.state.validators.get(operator, {"stake": 0})["stake"]
-        minimum = self.twins.ledger.spec.money.minimum_stake_grains
-        shares = (1, own // 9, 0, own // 5, own + 1, own - minimum + 1, own, U63_MAX)[act.amount % 8]
-        return self.signed(staker, "stake.undelegate", [operator, max(0, shares)], act.choice)
 
     def batch(self, act: Act) -> bytes:
         """Some of the other acts, in the name of whoever does the first."""
@@ -352,12 +342,15 @@ class Acts:
     # -- what moves on ------------------------------------------------------------------------------------------------
 
     def push(self, act: Act) -> bytes:
-        """What moves a job on, from somebody who may do it."""
-        found = self.find(act, live=True)
+        """What moves a job on, from somebody who may do it; mostly one that is being judged, for that has an end."""
+        jobs = self.twins.model.state.jobs
+        judged = [job_id for job_id in jobs if self.silent(jobs[job_id])]
+        chosen = judged[act.job % len(judged)] if judged and act.choice % 4 else None
+        found = (chosen, jobs[chosen]) if chosen else self.find(act, live=True)
         if found is None:
             return self.opened(act)
         job_id, job = found
-        if act.choice in (2, 3) and job["status"] in (OPEN, CLAIMED):
+        if 2 <= act.choice <= 5 and job["status"] in (OPEN, CLAIMED):
             return self.transfer(act)
         if job["status"] == OPEN:
             taker = next(p for p in PEOPLE[act.who % 6 :] + PEOPLE if p.address != job["payer"])
@@ -370,14 +363,19 @@ class Acts:
             return self.signed(_person(job["provider"]), "job.commit", body)
         return self._judged(job_id, job, act)
 
+    def silent(self, job: Item) -> list[bytes]:
+        """Members that have not yet said what they can say now."""
+        rules, age = self.twins.ledger.spec.jobs, self.twins.model.height - job["committed"]
+        if job["status"] != COMMITTED or age >= rules.reveal_end_offset:
+            return []
+        if age < rules.reveal_offset:
+            return [seat["member"] for seat in job["seats"] if seat["commitment"] == ZERO]
+        return [s["member"] for s in job["seats"] if s["commitment"] != ZERO and not s["verdict"]]
+
     def _judged(self, job_id: bytes, job: Item, act: Act) -> bytes:
         rules, age = self.twins.ledger.spec.jobs, self.twins.model.height - job["committed"]
         phase = REVEAL if age >= rules.reveal_offset else COMMIT
-        silent = [
-            seat["member"]
-            for seat in job["seats"]
-            if (seat["commitment"] == ZERO if phase == COMMIT else not seat["verdict"])
-        ]
+        silent = self.silent(job)
         if silent:
             member = silent[act.who % len(silent)]
             return self.signed(_person(member), "job.attest", self.word(job_id, job, member, phase))

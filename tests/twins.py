@@ -81,6 +81,8 @@ class Twins:
         self.transition: Transition | None = None
         self.pending: list[bytes] = []
         """Transactions of the block under construction."""
+        self.base: dict[StateKey, bytes | None] = {}
+        """Every entry of the state on which the block under construction stands."""
         self.tickets = 0
         self.seen: Counter[str] = Counter()
         """How often each outcome came up."""
@@ -91,6 +93,7 @@ class Twins:
     def begin(self) -> None:
         """Start a block, unless one is under construction."""
         if self.transition is None:
+            self.base = dict(self.ledger.tree.items())
             self.model.begin()
             self.transition = self.ledger.begin()
             self.pending = []
@@ -177,9 +180,10 @@ class Twins:
 
     def compare(self) -> None:
         """Every entry of the state, byte for byte, in the block under construction if there is one."""
-        found: dict[StateKey, bytes | None] = dict(self.ledger.tree.items())
-        if self.transition is not None:
-            found |= self.transition.context.state.changes()
+        if self.transition is None:
+            found: dict[StateKey, bytes | None] = dict(self.ledger.tree.items())
+        else:
+            found = {**self.base, **self.transition.context.state.changes()}
         expected = self.model.state.entries()
         wrong = [what for place, (what, value) in expected.items() if found.get(StateKey(place)) != value]
         unknown = [
