@@ -30,6 +30,7 @@ ENVELOPE_RULES = (
     Rule("EXPIRED", "the height is at most `valid_until`"),
     Rule("NONCE", "the nonce is the account's"),
     Rule("TIP", "nobody tips where a sponsor pays"),
+    Rule("RANGE", "fee and tip together stay below 2^63 grains"),
     Rule("FEE_TOO_LOW", "`max_fee_grains` covers fee and tip"),
     Rule("BALANCE", "so does the balance"),
 )
