@@ -95,6 +95,7 @@ class Acts:
             "transfer": self.transfer,
             "batch": self.batch,
             "register": self.register,
+            "undelegate": self.undelegate,
             "open": self.open,
             "misopen": self.misopen,
             "cancel": self.cancel,
@@ -150,6 +151,15 @@ class Acts:
         minimum = self.twins.ledger.spec.money.minimum_stake_grains
         stake = (0, 1, minimum - 1, minimum, 2 * minimum, U63_MAX)[act.choice % 6]
         return self.signed(EVERYBODY[act.who], "stake.register", [stake], act.choice)
+
+    def undelegate(self, act: Act) -> bytes:
+        """A part, all, or more than there is of what somebody staked."""
+        staker = EVERYBODY[act.who]
+        operator = PEOPLE[act.job].address if act.choice % 4 == 0 else staker.address
+        own = self.twins.model.state.validators.get(operator, {"stake": 0})["stake"]
+        minimum = self.twins.ledger.spec.money.minimum_stake_grains
+        shares = (1, own // 9, 0, own // 5, own + 1, own - minimum + 1, own, U63_MAX)[act.amount % 8]
+        return self.signed(staker, "stake.undelegate", [operator, max(0, shares)], act.choice)
 
     def batch(self, act: Act) -> bytes:
         """Some of the other acts, in the name of whoever does the first."""

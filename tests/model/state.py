@@ -11,7 +11,7 @@ from tests.model.forms import pack
 
 ACCOUNT, VALIDATOR, JOB, AGENDA, WEIGHTS, VALIDATOR_INDEX, CHAIN, TICKETS = range(1, 9)
 """Namespaces."""
-COINBASE_MATURES, JOB_EXPIRES, JOB_LATE, JOB_DRAW, JOB_SETTLES, WEIGHTS_PRUNED = range(1, 7)
+COINBASE_MATURES, JOB_EXPIRES, JOB_LATE, JOB_DRAW, JOB_SETTLES, WEIGHTS_PRUNED, UNBONDED = range(1, 8)
 """Automatic steps."""
 OPEN, CLAIMED, COMMITTED, ESCALATED, SETTLED, CANCELLED, EXPIRED, LATE, VOID, SLASHED = range(1, 11)
 """States of a job."""
@@ -34,6 +34,8 @@ class State:
     """Address to `nonce` and `balance`."""
     validators: dict[bytes, Item] = field(default_factory=dict)
     """Address to `public_key`, `stake` and `registered` (height)."""
+    listed: set[bytes] = field(default_factory=set)
+    """Validators that stand for committees; with too little stake, one has a record only."""
     jobs: dict[bytes, Item] = field(default_factory=dict)
     """Id to the fields of a job in the order of its record."""
     weights: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
@@ -45,8 +47,9 @@ class State:
 
     @property
     def locked(self) -> int:
-        """Stakes, and escrow and bond of every job that has not ended."""
+        """Stakes, what is unbonding, and escrow and bond of every job that has not ended."""
         stakes: int = sum(validator["stake"] for validator in self.validators.values())
+        stakes += self._due(UNBONDED)
         return stakes + sum(
             escrow_of(job) - job["attest_fees"] + job["bond"]
             for job in self.jobs.values()
@@ -56,8 +59,12 @@ class State:
     @property
     def immature(self) -> int:
         """Coinbases on the agenda."""
+        return self._due(COINBASE_MATURES)
+
+    def _due(self, wanted: int) -> int:
+        """What all steps of a kind will pay."""
         steps = [step for due in self.agenda.values() for step in due]
-        return sum(amount for step, _, amount in steps if step == COINBASE_MATURES)
+        return sum(amount for step, _, amount in steps if step == wanted)
 
     def conserves(self) -> bool:
         """The supply identity [MONEY-IDENTITY]."""
@@ -88,7 +95,7 @@ class State:
                 what = f"step {index} of {height}"
                 padded = subject + bytes(32 - len(subject))
                 put(what, AGENDA, place + index.to_bytes(4, "big"), [step, padded, number])
-        put("validators", VALIDATOR_INDEX, b"", [sorted(self.validators)])
+        put("validators", VALIDATOR_INDEX, b"", [sorted(self.listed)])
         if self.tickets:
             put("tickets", TICKETS, b"", [[list(ticket) for ticket in self.tickets]])
         numbers: list[Any] = [self.base_fee, self.minted, self.burned, self.treasury, self.staker_pool]

@@ -32,7 +32,18 @@ NOT_IN_BLOCKS = {
 COARSE = {"cap_grains": 10**9}
 """Constants of which a single unit vanishes in a division."""
 AMOUNTS = (0, 1, 999, 1_000, 10**9, 900_000 * 10**9, (1 << 63) - 1)
-MONEY = ("transfer", "transfer", "register", "batch", "batch", "batch", "spoil", "spoil", "again")
+MONEY = (
+    "transfer",
+    "transfer",
+    "register",
+    "undelegate",
+    "batch",
+    "batch",
+    "batch",
+    "spoil",
+    "spoil",
+    "again",
+)
 JOBS = (
     "open",
     "misopen",
@@ -65,6 +76,7 @@ FAILURES = (
         "SELF",
         "NOT_CHOSEN",
         "BID",
+        "SHARES",
         "NOT_FOUND",
         "NOT_OWNER",
         "BAD_STATE",
