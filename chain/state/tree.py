@@ -177,12 +177,14 @@ class StateTree:
         """The place of the page that holds `key`, or would: the deepest on its way that, or whose sibling, has a hash.
 
         A place has a hash if one below it has, so the search may begin anywhere on the way: it begins at the depth
-        where the last one ended, because pages of digests lie nearly level.
+        where the last one ended, because pages of digests lie nearly level, and a page that is in the cache is the end.
         """
         number = int.from_bytes(key, "big") | 1 << KEY_BITS
         hashes = self._hashes
         spare = self._spare
         place = number >> spare
+        if place in self._cache:
+            return place
         while place > ROOT_PLACE and place not in hashes and place ^ 1 not in hashes:
             spare += 1
             place >>= 1
@@ -239,6 +241,9 @@ class _PageCache:
         self._limit_bytes = limit_bytes
         self._used_bytes = 0
         self._pages: OrderedDict[int, tuple[Page, int]] = OrderedDict()
+
+    def __contains__(self, place: int) -> bool:
+        return place in self._pages
 
     def get(self, place: int) -> Page | None:
         found = self._pages.get(place)
