@@ -44,10 +44,11 @@ from node.checks import check_block
 from node.collector import collection_paused, freeze_start
 from node.mempool import Mempool
 from node.producer import build_template
+from node.signatures import check_authorisations
 from tests.builders import funded_spec
 from tests.mining import solved
 from vm.envelope import Transaction
-from vm.execute import Parsed, parse
+from vm.execute import Parsed, decode, parse
 from vm.kinds.accounts import Transfer
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -169,6 +170,7 @@ def take(directory: Path) -> dict[str, Any]:
         taken = statistics.median(wall if case == "two" else cpu for cpu, wall in seconds)
         result[f"{case} {size}"] = size / taken
     status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    result["signature us"] = _signature_us(blocks[-1], chain.spec)
     result["rss MB"] = next(int(line.split()[1]) / 1000 for line in status if line.startswith("VmHWM"))
     result |= _proofs(chain)
     kv.close()
@@ -187,6 +189,14 @@ def _import(chain: Chain, block: Block, case: str) -> tuple[float, float]:
     with collection_paused():
         chain.add(checked)
     return time.process_time() - cpu, time.perf_counter() - wall
+
+
+def _signature_us(block: Block, spec: ChainSpec) -> float:
+    """CPU time of one signature check alone, the yardstick of how busy the machine is: 55 us where it is quiet."""
+    parsed = [decode(data, spec.chain_id) for data in block.transactions[:SMALL]]
+    started = time.process_time()
+    check_authorisations(parsed, threads=1)
+    return (time.process_time() - started) / len(parsed) * 1e6
 
 
 def _proofs(chain: Chain) -> dict[str, float]:
@@ -235,6 +245,7 @@ def _show(accounts: int, found: dict[str, float], took: float) -> None:
             print(
                 f"  {case:<5} {size:>5} per block {per_second:>8,.0f} transfers/{unit:<13} target {target:,}"
             )
+    print(f"  a signature alone takes {found['signature us']:.0f} us of CPU (55 on a quiet machine)")
     print(
         f"  memory {found['rss MB']:>6.0f} MB at most (target 500 at 10^6); loaded in {found['load s']:.1f} s"
     )
