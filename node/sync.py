@@ -99,7 +99,9 @@ class Sync:
             log.warning("peer-lied peer=%s why=%s", peer, error)
             await self._network.ban(peer, error.code)
         except TileworkError as error:
-            log.debug("sync-round-ended peer=%s why=%s", peer, error)
+            # The operator trusted a block that a heavier chain does not have: only the operator can put that right.
+            level = logging.WARNING if error.code == "BLOCK_BEFORE_ANCHOR" else logging.DEBUG
+            log.log(level, "sync-round-ended peer=%s why=%s", peer, error)
         except Exception:  # per-peer boundary: no peer's answer may end the node
             log.exception("sync-round-broke peer=%s", peer)
         finally:
