@@ -27,6 +27,8 @@ from node.rpc.forms import record_form
 from node.rpc.kind_forms import record_schema
 from node.rpc.registry import bind
 from node.rpc.table import method_named
+from node.simulate import simulate
+from tests.cases import Case
 from tests.strategies import every_record, valid_bodies
 from tests.unit.rpc_node import ALICE, BOB, PREFIX, MemoryNode
 from vm.describe import fields_of, nested_records
@@ -166,6 +168,16 @@ async def test_a_simulation_comes_after_what_the_sender_has_sent(tmp_path: Path)
     node = MemoryNode(tmp_path)
     node.send(ALICE, "transfer", payment(1))
     assert (await ask(node, "tx_simulate", raw=unsigned(node, payment(2))))["code"] == ""
+
+
+def test_only_balances_that_change_are_told() -> None:
+    """An attestation counts its sender's nonce and takes nothing from anybody's balance."""
+    case = Case().open().claim().commit().draw()
+    ledger, member = case.ledger, case.members[0]
+    parsed = ledger.parse(ledger.sign(member, case.attest_commit(member)).to_bytes())
+    found = simulate(ledger.begin().context, parsed)
+    assert found.receipt is not None
+    assert (found.receipt.code, found.refusal, found.balances) == ("", None, ())
 
 
 async def test_nobody_simulates_in_another_name(tmp_path: Path) -> None:
