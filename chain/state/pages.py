@@ -19,8 +19,8 @@ from chain.state.nodes import KEY_BITS, leaf_hash, subtree_root
 from chain.types import Hash32, StateKey
 
 PAGE_PREFIX = b"p"
-PAGE_ENTRIES = 8
-"""Halves the bytes hashed and rewritten per touched key against 16, for 20 MB more memory per million entries for the
+PAGE_ENTRIES = 4
+"""Halves the bytes hashed and rewritten per touched key against 8, for 40 MB more memory per million entries for the
 hashes above pages (measured in tests/bench/bench_ledger.py)."""
 KEY_BYTES = 32
 HEAD_BYTES = KEY_BYTES + 4
