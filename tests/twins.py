@@ -47,6 +47,8 @@ def short_lives() -> ChainSpec:
             attest_reveal_blocks=2,
             settle_window_blocks=2,
             second_round_blocks=1,
+            bond_floor_grains=Grains(100_003),
+            penalty_floor_grains=Grains(10_007),
             protocol_fee_bp=333,
             treasury_bp=1_999,
             bonus_bp=7_777,

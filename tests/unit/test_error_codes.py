@@ -133,7 +133,7 @@ FAILURES: dict[tuple[str, str], Callable[[Edge], str]] = {
     ("job.claim", "BID"): taken(still_open, bid=U63_MAX),
     ("job.claim", "NO_COMMITTEE"): lambda edge: taken(still_open)(Edge(founded_by({0: TILE, 1: TILE}))),
     ("job.claim", "AGENDA_FULL"): crowded,
-    ("job.claim", "BALANCE"): lambda edge: taken(still_open)(Edge(spec_with({PROVIDER: TILE // 2}))),
+    ("job.claim", "BALANCE"): lambda edge: taken(still_open)(Edge(spec_with({PROVIDER: 10_000}))),
     ("job.commit", "NOT_FOUND"): delivered(nothing),
     ("job.commit", "LATE"): delivered(late),
     ("job.commit", "BAD_STATE"): delivered(Edge.committed),

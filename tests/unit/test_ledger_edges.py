@@ -100,7 +100,7 @@ BODIES: dict[str, Callable[[Edge], tuple[list[Any], int]]] = {
     "transfer": lambda edge: ([PROVIDER.address, 10**12, b""], 10**12),
     "stake.register": lambda edge: ([1_000 * TILE], 1_000 * TILE),
     "job.open": lambda edge: (order(), escrow(edge)),
-    "job.claim": lambda edge: ([edge.open(), 10**13], max(escrow(edge) // 4, TILE)),
+    "job.claim": lambda edge: ([edge.open(), 10**13], escrow(edge) // 4),
 }
 """What each kind that takes money out of a balance carries, and how much it takes."""
 
