@@ -45,6 +45,7 @@ class Tag(Enum):
     AUDIT_SALT = b"tw/audit-salt"
     FRAUD_PROOF = b"tw/fraud-proof"
     NODE_IDENTITY = b"tw/node-identity"
+    ASSET_ID = b"tw/asset-id"
 
 
 class BulkTag(Enum):

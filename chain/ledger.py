@@ -31,6 +31,15 @@ class Namespace(IntEnum):
     VALIDATOR_INDEX = 6
     CHAIN = 7
     TICKETS = 8
+    ASSET = 32
+    ASSET_HOLDING = 33
+    ASSET_VERSION = 34
+    ASSET_NUMBER = 35
+    CONTENT = 36
+    OFFER = 37
+    GRANT = 38
+    REVENUE = 39
+    ATTESTATION = 40
 
 
 def height_key(namespace: Namespace, height: int) -> StateKey:

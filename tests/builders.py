@@ -41,6 +41,7 @@ from consensus.transition import Outcome, Parent, Transition
 from genesis.build import genesis_header, genesis_state
 from genesis.presets import preset
 from genesis.spec import GRAINS_PER_TILE, Allocation, ChainSpec, FoundingValidator
+from tests.asset_books import count_assets
 from vm.envelope import Transaction
 from vm.execute import Parsed, parse
 from vm.jobs.record import Job
@@ -238,6 +239,8 @@ class Ledger:
         known |= {_key_of(Namespace.ACCOUNT, address) for address in self.people}
         known |= {_key_of(Namespace.VALIDATOR, address) for address in self.people}
         known |= {_key_of(Namespace.JOB, identity) for identity in self.jobs}
+        assets = count_assets(self.tree, self.people)
+        known |= assets.keys
         for found, data in self.tree.items():
             due = _places_by_height().get(found)
             if due is not None and due[0] is Namespace.AGENDA and data is not None:
@@ -254,7 +257,7 @@ class Ledger:
             if not job.status.terminal
         )
         chain = self.chain
-        assert chain.locked_grains == stakes + self.unbonding() + live
+        assert chain.locked_grains == stakes + self.unbonding() + live + assets.locked_grains
         held = balances + chain.locked_grains + chain.immature_grains + chain.pending_tips_grains
         held += chain.treasury_grains + chain.staker_pool_grains
         assert held == chain.minted_grains - chain.burned_grains
