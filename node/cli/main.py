@@ -16,6 +16,7 @@ GROUPS = {
     "account": ("node.cli.account", "account"),
     "tx": ("node.cli.tx", "tx"),
     "job": ("node.cli.job", "job"),
+    "model": ("node.cli.model", "model"),
     "block": ("node.cli.block", "block"),
     "proof": ("node.cli.proof", "proof"),
     "work": ("node.cli.work", "work"),

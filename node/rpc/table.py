@@ -9,6 +9,7 @@ from chain.errors import Policy
 from node.release import release
 from node.rpc import (
     account_methods,
+    asset_methods,
     blob_methods,
     chain_methods,
     job_methods,
@@ -26,6 +27,7 @@ _FAMILIES = (
     account_methods,
     state_methods,
     job_methods,
+    asset_methods,
     blob_methods,
     work_methods,
     panel_methods,

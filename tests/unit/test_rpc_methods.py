@@ -16,7 +16,9 @@ from chain.types import Address, Grains
 from genesis.json_form import from_json
 from node.rpc.registry import Cost, bind
 from node.rpc.table import METHODS, method_named
+from tests.asset_cases import publication
 from tests.unit.rpc_node import ALICE, BOB, OPERATOR, PREFIX, VALIDATORS, MemoryNode
+from vm.assets.record import asset_id
 from vm.kinds.accounts import Transfer
 
 STATUS_FIELDS = {
@@ -44,6 +46,8 @@ async def test_every_method_answers_with_its_declared_fields(node: MemoryNode) -
     identity = node.send(ALICE, "transfer", Transfer(BOB.address, Grains(5_000), b"hi"))
     root = (await put(node, np.ones((2, 3), np.int8)))["root"]
     job = node.open_job(np.ones((4, 8), np.int8), np.ones((8, 4), np.int8))
+    asset = asset_id(OPERATOR.address, 0)
+    node.send(OPERATOR, "asset.publish", publication("first"))
     node.mine()
     arguments: dict[str, dict[str, Any]] = {
         "account_get": {"address": text(ALICE.address)},
@@ -56,6 +60,8 @@ async def test_every_method_answers_with_its_declared_fields(node: MemoryNode) -
         },
         "state_proof": {"namespace": "account", "identifier": ALICE.address.hex()},
         "job_get": {"id": job.hex()},
+        "asset_get": {"id": asset.hex()},
+        "asset_lineage": {"id": asset.hex()},
         "blob_put": {"rows": 1, "columns": 1, "dtype": "int8", "data": "AQ=="},
         "blob_get": {"root": root},
         "work_submit": {"version": 1, "certificate": "00"},
