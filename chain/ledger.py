@@ -31,6 +31,8 @@ class Namespace(IntEnum):
     VALIDATOR_INDEX = 6
     CHAIN = 7
     TICKETS = 8
+    STAKE_POOL = 9
+    DELEGATION = 10
     ASSET = 32
     ASSET_HOLDING = 33
     ASSET_VERSION = 34
@@ -70,6 +72,31 @@ class Validator(Record):
     public_key: Annotated[PublicKey, Raw(32)]
     stake_grains: Annotated[Grains, U63]
     registered_height: Annotated[Height, U63]
+
+
+@dataclass(frozen=True, slots=True)
+class StakePool(Record):
+    """What others stake with a validator, and what all of it has earned and nobody has claimed; see vm/staking."""
+
+    staked_grains: Annotated[Grains, U63]
+    index: Annotated[int, BigUint(16)]
+    """What a share has earned so far, in 2^-64 grains."""
+    owed_grains: Annotated[Grains, U63]
+    """To those who stake with the validator."""
+    operator_grains: Annotated[Grains, U63]
+    """To the validator itself."""
+
+
+EMPTY_POOL = StakePool(Grains(0), 0, Grains(0), Grains(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation(Record):
+    """What one account stakes with one validator; a share is a grain."""
+
+    shares: Annotated[int, U63]
+    index: Annotated[int, BigUint(16)]
+    """That of the pool when the delegation was last paid."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from chain.ledger import (
     Namespace,
     Validator,
     ValidatorIndex,
-    Weight,
     WeightSnapshot,
     height_key,
     state_key,
@@ -22,6 +21,7 @@ from vm.context import Context
 from vm.events import Happening
 from vm.jobs.lifecycle import weights_retention_epochs
 from vm.kinds.staking import INDEX_KEY
+from vm.staking.pools import share_rewards, weight_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,13 @@ def start_epoch(context: Context) -> None:
         return
     epoch = context.height // length
     _retire(context)
-    weights = tuple(Weight(v, validator(context, v).stake_grains) for v in validator_addresses(context))
+    weights = tuple(weight_of(context, validator(context, v), v) for v in validator_addresses(context))
     context.state.put(height_key(Namespace.WEIGHTS, epoch), WeightSnapshot(epoch, weights).to_bytes())
     past = epoch - 1  # scheduled one epoch late, so that the snapshot of genesis goes like the others
     context.schedule(
         (past + weights_retention_epochs(context)) * length, AgendaKind.WEIGHTS_PRUNED, b"", past
     )
+    share_rewards(context, weights)
     context.emit(EpochStarted(epoch, len(weights), Grains(sum(w.stake_grains for w in weights))))
 
 

@@ -7,11 +7,11 @@ from consensus import epochs, rewards, transition
 from vm.events import Happening, declared_in
 from vm.jobs import lifecycle
 from vm.registry import KINDS
-from vm.staking import unbonding
+from vm.staking import pools, unbonding
 
 PROTOCOL: tuple[type[Happening], ...] = tuple(
     happening
-    for module in (lifecycle, transition, rewards, epochs, unbonding)
+    for module in (lifecycle, transition, rewards, epochs, unbonding, pools)
     for happening in declared_in(module)
 )
 """What happens without a transaction of its own."""

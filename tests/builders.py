@@ -20,12 +20,14 @@ from chain.hashing import Tag, h256
 from chain.keys import SigningKey, address_of
 from chain.kv import MemoryKV, Sync
 from chain.ledger import (
+    EMPTY_POOL,
     Account,
     AgendaItem,
     AgendaKind,
     AgendaLength,
     ChainState,
     Namespace,
+    StakePool,
     Ticket,
     TicketRing,
     Validator,
@@ -223,6 +225,10 @@ class Ledger:
         data = self.tree.get(state_key(Namespace.VALIDATOR, address))
         return Validator.from_bytes(data).stake_grains if data is not None else 0
 
+    def pool(self, operator: Address) -> StakePool:
+        data = self.tree.get(state_key(Namespace.STAKE_POOL, operator))
+        return StakePool.from_bytes(data) if data is not None else EMPTY_POOL
+
     def events(self) -> list[tuple[str, tuple[int | bytes, ...]]]:
         """Events of the automatic steps of the last block."""
         return [(e.name, e.values) for e in self.outcomes[-1].receipts[0].events]
@@ -238,6 +244,8 @@ class Ledger:
         known.add(state_key(Namespace.TICKETS, b""))
         known |= {_key_of(Namespace.ACCOUNT, address) for address in self.people}
         known |= {_key_of(Namespace.VALIDATOR, address) for address in self.people}
+        known |= {_key_of(Namespace.STAKE_POOL, address) for address in self.people}
+        known |= {_key_of(Namespace.DELEGATION, one + other) for one in self.people for other in self.people}
         known |= {_key_of(Namespace.JOB, identity) for identity in self.jobs}
         assets = count_assets(self.tree, self.people)
         known |= assets.keys
@@ -257,7 +265,9 @@ class Ledger:
             if not job.status.terminal
         )
         chain = self.chain
-        assert chain.locked_grains == stakes + self.unbonding() + live + assets.locked_grains
+        pools = [self.pool(address) for address in self.people]
+        pooled = sum(pool.staked_grains + pool.owed_grains + pool.operator_grains for pool in pools)
+        assert chain.locked_grains == stakes + pooled + self.unbonding() + live + assets.locked_grains
         held = balances + chain.locked_grains + chain.immature_grains + chain.pending_tips_grains
         held += chain.treasury_grains + chain.staker_pool_grains
         assert held == chain.minted_grains - chain.burned_grains

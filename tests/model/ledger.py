@@ -132,11 +132,12 @@ class Model:
         length = self.spec.pace.epoch_blocks
         staking.retire(self)
         self.state.weights[epoch] = self._weights()
+        staking.share(self, self.state.weights[epoch])
         ended = epoch - 1
         self.schedule((ended + staking.kept_epochs(self.spec)) * length, WEIGHTS_PRUNED, b"", ended)
 
     def _weights(self) -> list[tuple[bytes, int]]:
-        return [(address, self.state.validators[address]["stake"]) for address in sorted(self.state.listed)]
+        return [(address, staking.weight(self, address)) for address in sorted(self.state.listed)]
 
     def schedule(self, height: int, step: int, subject: bytes, number: int = 0) -> None:
         self.state.agenda.setdefault(height, []).append((step, subject, number))
@@ -213,8 +214,8 @@ class Model:
             self._transfer(sender, *body)
         elif kind == "stake.register":
             self._register(sender, key, *body)
-        elif kind == "stake.undelegate":
-            staking.undelegate(self, sender, *body)
+        elif kind in staking.EFFECTS:
+            staking.EFFECTS[kind](self, sender, *body)
         else:
             EFFECTS[kind](self, sender, origin, body)
 

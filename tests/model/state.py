@@ -9,7 +9,7 @@ from typing import Any
 from chain.hashing import Tag, h256
 from tests.model.forms import pack
 
-ACCOUNT, VALIDATOR, JOB, AGENDA, WEIGHTS, VALIDATOR_INDEX, CHAIN, TICKETS = range(1, 9)
+ACCOUNT, VALIDATOR, JOB, AGENDA, WEIGHTS, VALIDATOR_INDEX, CHAIN, TICKETS, POOL, DELEGATION = range(1, 11)
 """Namespaces."""
 COINBASE_MATURES, JOB_EXPIRES, JOB_LATE, JOB_DRAW, JOB_SETTLES, WEIGHTS_PRUNED, UNBONDED = range(1, 8)
 """Automatic steps."""
@@ -36,6 +36,10 @@ class State:
     """Address to `public_key`, `stake` and `registered` (height)."""
     listed: set[bytes] = field(default_factory=set)
     """Validators that stand for committees; with too little stake, one has a record only."""
+    pools: dict[bytes, Item] = field(default_factory=dict)
+    """Validator to `staked` (by others), `index`, `owed` (to them) and `operator` (owed to it)."""
+    delegations: dict[tuple[bytes, bytes], Item] = field(default_factory=dict)
+    """Validator and staker to `shares` and `index`."""
     jobs: dict[bytes, Item] = field(default_factory=dict)
     """Id to the fields of a job in the order of its record."""
     weights: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
@@ -50,6 +54,7 @@ class State:
         """Stakes, what is unbonding, and escrow and bond of every job that has not ended."""
         stakes: int = sum(validator["stake"] for validator in self.validators.values())
         stakes += self._due(UNBONDED)
+        stakes += sum(pool["staked"] + pool["owed"] + pool["operator"] for pool in self.pools.values())
         return stakes + sum(
             escrow_of(job) - job["attest_fees"] + job["bond"]
             for job in self.jobs.values()
@@ -83,6 +88,12 @@ class State:
             put(f"account {address.hex()}", ACCOUNT, address, list(account.values()))
         for address, validator in self.validators.items():
             put(f"validator {address.hex()}", VALIDATOR, address, list(validator.values()))
+        for address, pool in self.pools.items():
+            value = [pool["staked"], pool["index"].to_bytes(16, "big"), pool["owed"], pool["operator"]]
+            put(f"pool {address.hex()}", POOL, address, value)
+        for (operator, staker), found_there in self.delegations.items():
+            value = [found_there["shares"], found_there["index"].to_bytes(16, "big")]
+            put(f"delegation {staker.hex()}", DELEGATION, operator + staker, value)
         for identity, job in self.jobs.items():
             put(f"job {identity.hex()}", JOB, identity, [_wire(value) for value in job.values()])
         for epoch, weights in self.weights.items():

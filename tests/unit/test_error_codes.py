@@ -110,6 +110,18 @@ FAILURES: dict[tuple[str, str], Callable[[Edge], str]] = {
     ("stake.register", "VALIDATORS_FULL"): lambda edge: Edge(
         founded_by(dict.fromkeys(range(100, 100 + 1_024), TILE))
     ).send(PAYER, "stake.register", [10_000 * TILE]),
+    ("stake.delegate", "SELF"): lambda edge: edge.send(PAYER, "stake.delegate", [PAYER.address, TILE]),
+    ("stake.delegate", "NOT_FOUND"): lambda edge: edge.send(
+        PAYER, "stake.delegate", [STRANGER.address, TILE]
+    ),
+    ("stake.delegate", "DUST"): lambda edge: edge.send(PAYER, "stake.delegate", [WATCHER.address, 999]),
+    ("stake.delegate", "BALANCE"): lambda edge: edge.send(
+        PAYER, "stake.delegate", [WATCHER.address, U63_MAX]
+    ),
+    ("stake.delegate", "CAPPED"): lambda edge: edge.send(
+        PAYER, "stake.delegate", [WATCHER.address, 10_000 * TILE + 1]
+    ),
+    ("stake.claim", "NO_REWARD"): lambda edge: edge.send(WATCHER, "stake.claim", [WATCHER.address]),
     ("stake.undelegate", "SHARES"): lambda edge: edge.send(
         WATCHER, "stake.undelegate", [PROVIDER.address, 1]
     ),
