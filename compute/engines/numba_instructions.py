@@ -16,6 +16,14 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from compute.engines.blake3_block import (
+    BLOCK_BYTES,
+    COLUMNS_THEN_DIAGONALS,
+    FLAGS,
+    IV,
+    MESSAGE_ORDER,
+    ROUNDS,
+)
 from compute.spec.profiles import LANES
 from compute.spec.tiles import ROTATION_BITS
 
@@ -385,22 +393,6 @@ def sum_chunk(_context: Any, sums: Any, table: Any, first: Any, second: Any, kep
 
 
 TICKETS_AT_ONCE = 16
-_IV = (0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A)
-_MESSAGE_ORDER = (2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8)
-_ROUNDS = 7
-_BLOCK_BYTES = 64
-_FLAGS = 1 | 2 | 8 | 16
-"""Chunk start, chunk end, root, keyed."""
-_COLUMNS_THEN_DIAGONALS = (
-    (0, 4, 8, 12),
-    (1, 5, 9, 13),
-    (2, 6, 10, 14),
-    (3, 7, 11, 15),
-    (0, 5, 10, 15),
-    (1, 6, 11, 12),
-    (2, 7, 8, 13),
-    (3, 4, 9, 14),
-)
 
 
 @intrinsic
@@ -429,13 +421,13 @@ def hash_blocks(_context: Any, words: Any, key: Any, highest: Any) -> Any:
                 state[b] = _rotate_left(builder, builder.xor(state[b], state[c]), bits_b)
 
         message = [_load(builder, at(words, word, 64), vector) for word in range(LANES)]
-        constants = (*_IV, 0, 0, _BLOCK_BYTES, _FLAGS)
+        constants = (*IV, 0, 0, BLOCK_BYTES, FLAGS)
         state = [key_word(place) for place in range(8)]
         state += [_vector(_I32, [value] * TICKETS_AT_ONCE) for value in constants]
-        for _ in range(_ROUNDS):
-            for number, places in enumerate(_COLUMNS_THEN_DIAGONALS):
+        for _ in range(ROUNDS):
+            for number, places in enumerate(COLUMNS_THEN_DIAGONALS):
                 mix(state, *places, message[2 * number], message[2 * number + 1])
-            message = [message[place] for place in _MESSAGE_ORDER]
+            message = [message[place] for place in MESSAGE_ORDER]
         for row, word in enumerate((6, 7)):
             _store(builder, builder.xor(state[word], state[word + 8]), at(highest, row, 64))
         return context.get_dummy_value()

@@ -22,7 +22,7 @@ from chain.errors import LocalFault
 if TYPE_CHECKING:
     from compute.engines.numba_kernels import Kernels
 
-_SOURCES = ("numba_instructions.py", "numba_kernels.py")
+_SOURCES = ("blake3_block.py", "numba_instructions.py", "numba_kernels.py")
 
 
 @dataclass(frozen=True, slots=True)
