@@ -257,7 +257,6 @@ class Ledger:
         unknown = [f for f, _ in self.tree.items() if f not in known and f not in _places_by_height()]
         assert not unknown, "every entry of the state belongs to something"
         balances = sum(self.account(address).balance_grains for address in self.people)
-        stakes = sum(self.stake(address) for address in self.people)
         jobs = [self.job(identity) for identity in self.jobs]
         live = sum(
             job.escrow_grains + job.bond_grains - job.attest_fees_grains
@@ -265,13 +264,18 @@ class Ledger:
             if not job.status.terminal
         )
         chain = self.chain
-        pools = [self.pool(address) for address in self.people]
-        pooled = sum(pool.staked_grains + pool.owed_grains + pool.operator_grains for pool in pools)
-        assert chain.locked_grains == stakes + pooled + self.unbonding() + live + assets.locked_grains
+        assert chain.locked_grains == self.staked() + live + assets.locked_grains
         held = balances + chain.locked_grains + chain.immature_grains + chain.pending_tips_grains
         held += chain.treasury_grains + chain.staker_pool_grains
         assert held == chain.minted_grains - chain.burned_grains
         assert chain.minted_grains <= self.spec.money.cap_grains
+
+    def staked(self) -> int:
+        """What staking has locked: stakes of operators and of others behind them, rewards not taken, unbonding stake."""
+        stakes = sum(self.stake(address) for address in self.people)
+        pools = [self.pool(address) for address in self.people]
+        pooled = sum(pool.staked_grains + pool.owed_grains + pool.operator_grains for pool in pools)
+        return stakes + pooled + self.unbonding()
 
     def unbonding(self) -> int:
         """Stake that waits on the agenda."""

@@ -25,8 +25,7 @@ def drain(world: World) -> None:
     for _ in range(LONGEST_BLOCKS):
         world.wait()
     assert all(status.terminal for status in world.statuses.values())
-    ledger = world.ledger
-    assert ledger.chain.locked_grains == sum(ledger.stake(person) for person in ledger.people)
+    assert world.ledger.chain.locked_grains == world.ledger.staked()
 
 
 @settings(max_examples=25)  # each waits some forty blocks for the end
