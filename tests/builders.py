@@ -271,7 +271,7 @@ class Ledger:
         assert chain.minted_grains <= self.spec.money.cap_grains
 
     def staked(self) -> int:
-        """What staking has locked: stakes of operators and of others behind them, rewards not taken, unbonding stake."""
+        """What staking has locked: stakes of operators and delegators, rewards not taken, stake that is unbonding."""
         stakes = sum(self.stake(address) for address in self.people)
         pools = [self.pool(address) for address in self.people]
         pooled = sum(pool.staked_grains + pool.owed_grains + pool.operator_grains for pool in pools)
