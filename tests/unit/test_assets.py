@@ -132,6 +132,9 @@ def test_thirty_two_payees_and_no_more(market: Market) -> None:
     ones = [market.publish(AUTHOR, ("one", place)) for place in range(5)]
     fits = market.publish(OTHER, "fits", *three, *[parent(each, 1) for each in ones])
     assert len(market.facts(fits).royalties) == 3 * 9 + 5 == 32
+    two = parent(market.publish(AUTHOR, "two", parent(market.publish(AUTHOR, "root"), 600)), 100)
+    one_more = publication("33 payees", *three, two, *[parent(each, 1) for each in ones[:4]])
+    assert market.send(OTHER, one_more) == "LINEAGE"
     four = [parent(each, 1_000) for each in families]
     assert market.send(OTHER, publication("too many", *four)) == "LINEAGE"
 
