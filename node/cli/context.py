@@ -145,3 +145,14 @@ def address_named(text: str, prefix: str, keys_dir: Path | None) -> Address:
 def show(form: Any) -> None:
     """Print JSON for programs."""
     click.echo(json.dumps(form, indent=2))
+
+
+def log_level_option(command: C) -> C:
+    """Adds --log-level."""
+    return click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning"]),
+        default="info",
+        show_default=True,
+        help="How much to log.",
+    )(command)

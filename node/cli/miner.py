@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from node.cli.context import keys_option, node_url, rpc_option
+from node.cli.context import keys_option, log_level_option, node_url, rpc_option
 from node.cli.devices import device_options, devices_here, engine_option
 from node.cli.miner_doctor import doctor
 
@@ -43,13 +43,7 @@ def miner() -> None:
     metavar="SECONDS",
     help="How often to print the table.",
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning"]),
-    default="info",
-    show_default=True,
-    help="How much to log.",
-)
+@log_level_option
 def run(
     url: str | None,
     who: str | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from node.cli.context import keys_option
+from node.cli.context import keys_option, log_level_option
 from node.cli.devices import device_options, devices_here, engine_option
 
 if TYPE_CHECKING:
@@ -83,13 +83,7 @@ def node() -> None:
     metavar="NAME",
     help="Misbehave on purpose (corrupt-result); only where the network allows it.",
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning"]),
-    default="info",
-    show_default=True,
-    help="How much to log.",
-)
+@log_level_option
 def run(
     genesis_file: Path,
     data_dir: Path,
