@@ -46,6 +46,10 @@ class Tag(Enum):
     FRAUD_PROOF = b"tw/fraud-proof"
     NODE_IDENTITY = b"tw/node-identity"
     ASSET_ID = b"tw/asset-id"
+    SESSION_ID = b"tw/session-id"
+    PROPOSAL_ID = b"tw/proposal-id"
+    PERMIT_ID = b"tw/permit-id"
+    HEARTBEAT = b"tw/heartbeat"
 
 
 class BulkTag(Enum):

@@ -20,6 +20,7 @@ from chain.hashing import Tag, h256
 from chain.keys import SigningKey, address_of
 from chain.kv import MemoryKV, Sync
 from chain.ledger import (
+    EMPTY_ACCOUNT,
     EMPTY_POOL,
     Account,
     AgendaItem,
@@ -200,7 +201,7 @@ class Ledger:
 
     def account(self, address: Address) -> Account:
         data = self.tree.get(state_key(Namespace.ACCOUNT, address))
-        return Account.from_bytes(data) if data is not None else Account(0, Grains(0))
+        return Account.from_bytes(data) if data is not None else EMPTY_ACCOUNT
 
     def balance(self, who: SigningKey) -> int:
         return self.account(who.address).balance_grains

@@ -7,7 +7,7 @@ from typing import TypeVar
 from chain.codec import Record
 from chain.errors import Missing, Policy
 from chain.state import StateReader
-from chain.types import StateKey
+from chain.types import AssetId, StateKey
 from node.rpc.backend import NodeBackend
 from node.rpc.forms import Json, address_form, record_form
 from node.rpc.registry import Cost, Field, Form, Parameter, method
@@ -16,7 +16,6 @@ from vm.assets.record import (
     COUNT_KEY,
     Asset,
     AssetCount,
-    AssetId,
     AssetNumber,
     AssetType,
     Holding,
