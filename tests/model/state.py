@@ -43,7 +43,7 @@ class State:
     pools: dict[bytes, Item] = field(default_factory=dict)
     """Validator to `staked` (by others), `index`, `owed` (to them) and `operator` (owed to it)."""
     delegations: dict[tuple[bytes, bytes], Item] = field(default_factory=dict)
-    """Validator and staker to `shares` and `index`."""
+    """Validator and staker to `shares`, `index` and `past`, lists of (epoch, shares when it began)."""
     jobs: dict[bytes, Item] = field(default_factory=dict)
     """Id to the fields of a job in the order of its record."""
     weights: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class State:
             value = [pool["staked"], pool["index"].to_bytes(16, "big"), pool["owed"], pool["operator"]]
             put(f"pool {address.hex()}", POOL, address, value)
         for (operator, staker), found_there in self.delegations.items():
-            value = [found_there["shares"], found_there["index"].to_bytes(16, "big")]
+            value = [found_there["shares"], found_there["index"].to_bytes(16, "big"), found_there["past"]]
             put(f"delegation {staker.hex()}", DELEGATION, operator + staker, value)
         for identity, job in self.jobs.items():
             put(f"job {identity.hex()}", JOB, identity, [_wire(value) for value in job.values()])

@@ -235,7 +235,7 @@ AMOUNTS = st.integers(1, 1 << 60) | st.integers(1, 1_000)
 @given(st.lists(st.tuples(st.integers(0, 3), AMOUNTS), max_size=30), st.data())
 def test_a_pool_never_owes_more_than_it_was_given(steps: list[tuple[int, int]], data: st.DataObject) -> None:
     """Join or leave (0, 1), claim (2), earn (3), in any order, at any size."""
-    pool, stakes = EMPTY_POOL, dict.fromkeys(range(3), Delegation(0, 0))
+    pool, stakes = EMPTY_POOL, dict.fromkeys(range(3), Delegation(0, 0, ()))
     given_in = paid = 0
     for what, amount in steps:
         who = data.draw(st.integers(0, 2))
@@ -250,7 +250,7 @@ def test_a_pool_never_owes_more_than_it_was_given(steps: list[tuple[int, int]], 
             staked_grains=Grains(pool.staked_grains + change),
             owed_grains=Grains(pool.owed_grains - due),
         )
-        stakes[who] = Delegation(stakes[who].shares + change, pool.index)
+        stakes[who] = Delegation(stakes[who].shares + change, pool.index, ())
         paid += due
         assert pool.owed_grains >= sum(earned(pool, each) for each in stakes.values())
         assert paid + pool.owed_grains + pool.operator_grains == given_in
@@ -259,7 +259,7 @@ def test_a_pool_never_owes_more_than_it_was_given(steps: list[tuple[int, int]], 
 def test_the_index_of_one_grain_and_the_whole_supply_fits() -> None:
     pool = with_reward(replace(EMPTY_POOL, staked_grains=Grains(1)), 0, (1 << 63) - 1)
     assert StakePool.from_bytes(pool.to_bytes()) == pool
-    assert earned(pool, Delegation(1, 0)) == pool.owed_grains
+    assert earned(pool, Delegation(1, 0, ())) == pool.owed_grains
 
 
 @pytest.mark.parametrize("stake", [0, 1])

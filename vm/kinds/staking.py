@@ -19,6 +19,7 @@ from vm.jobs.lifecycle import load_weights
 from vm.kind import Family, Kind
 from vm.rules import Refusal, Rule, check, guarded
 from vm.staking import unbonding
+from vm.staking.past import remembering
 from vm.staking.pools import delegation_key, delegation_of, earned, pool_of, put_pool
 
 STAKING = Family("staking", "Staking: stand for committees with locked coins.")
@@ -209,14 +210,16 @@ def _delegate(act: Act[StakeDelegate]) -> None:
 def _resize(context: Context, operator: Address, staker: Address, change: int) -> None:
     """Pay what a delegation has earned until now, then make it larger or smaller."""
     pool = pool_of(context, operator)
-    old = delegation_of(context, operator, staker) or Delegation(0, pool.index)
+    old = delegation_of(context, operator, staker) or Delegation(0, pool.index, ())
     due = earned(pool, old)
     _pay(context, operator, staker, due)
     staked, owed = Grains(pool.staked_grains + change), Grains(pool.owed_grains - due)
     put_pool(context, operator, replace(pool, staked_grains=staked, owed_grains=owed))
     key = delegation_key(operator, staker)
     if old.shares + change:
-        context.state.store(key, Delegation(old.shares + change, pool.index))
+        epoch = context.height // context.spec.pace.epoch_blocks
+        past = remembering(old, epoch) if change else old.past
+        context.state.store(key, Delegation(old.shares + change, pool.index, past))
     else:
         context.state.delete(key)
 
