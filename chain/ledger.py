@@ -16,6 +16,8 @@ from chain.state.reader import state_key as state_key  # keys and records are us
 from chain.types import Address, Grains, Hash32, Height, PublicKey, StateKey
 
 MAX_VALIDATORS = 1024
+MAX_EPOCH_BLOCKS = 4096
+"""One record holds who won the blocks of an epoch."""
 MAX_PAST_SHARES = 8
 """Changes that a delegation remembers; what it had before them counts as nothing [STAKE-PAST]."""
 TICKET_RING = 16

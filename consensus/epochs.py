@@ -20,6 +20,7 @@ from chain.ledger import (
 from chain.types import Address, Grains
 from vm.context import Context
 from vm.events import Happening
+from vm.governance.work import forget_work
 from vm.jobs.lifecycle import weights_retention_epochs
 from vm.kinds.staking import INDEX_KEY
 from vm.staking.pools import share_rewards, weight_of
@@ -76,8 +77,9 @@ def _retire(context: Context) -> None:
 
 
 def prune_weights(context: Context, item: AgendaItem) -> None:
-    """Forget a snapshot no job can refer to any more."""
+    """Forget a snapshot no job and no vote can refer to any more, and the work that was voted with beside it."""
     context.state.delete(height_key(Namespace.WEIGHTS, item.number))
+    forget_work(context.state, item.number - 1)
 
 
 def validator_addresses(context: Context) -> tuple[Address, ...]:

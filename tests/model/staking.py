@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def kept_epochs(spec: ChainSpec) -> int:
     """How long frozen weights are kept."""
-    longest = spec.jobs.deadline_maximum_blocks + spec.jobs.settle_offset + spec.jobs.second_round_blocks
-    return longest // spec.pace.epoch_blocks + 2
+    job = spec.jobs.deadline_maximum_blocks + spec.jobs.settle_offset + spec.jobs.second_round_blocks
+    return max(job, spec.governance.voting_blocks) // spec.pace.epoch_blocks + 2
 
 
 def retire(model: Model) -> None:
@@ -134,7 +134,8 @@ def undelegate(model: Model, sender: bytes, operator: bytes, shares: int) -> Non
         if not mine["shares"]:
             del state.delegations[operator, sender]
         tidy(model, operator)
-    wait = kept_epochs(model.spec) * model.spec.pace.epoch_blocks
+    kept = kept_epochs(model.spec) * model.spec.pace.epoch_blocks
+    wait = max(kept, model.spec.staking.unbonding_blocks)
     model.schedule(model.height + wait, UNBONDED, sender, shares)
 
 

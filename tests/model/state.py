@@ -10,6 +10,7 @@ from chain.hashing import Tag, h256
 from tests.model.forms import pack
 
 ACCOUNT, VALIDATOR, JOB, AGENDA, WEIGHTS, VALIDATOR_INDEX, CHAIN, TICKETS, POOL, DELEGATION = range(1, 11)
+EPOCH_WORK = 18
 """Namespaces."""
 COINBASE_MATURES, JOB_EXPIRES, JOB_LATE, JOB_DRAW, JOB_SETTLES, WEIGHTS_PRUNED, UNBONDED = range(1, 8)
 """Automatic steps."""
@@ -48,6 +49,8 @@ class State:
     """Id to the fields of a job in the order of its record."""
     weights: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
     """Epoch to (address, stake), ascending by address."""
+    work: dict[int, dict[bytes, int]] = field(default_factory=dict)
+    """Epoch to miner to the blocks it won."""
     tickets: list[tuple[int, bytes]] = field(default_factory=list)
     """(height, ticket), the newest last."""
     agenda: dict[int, list[tuple[int, bytes, int]]] = field(default_factory=dict)
@@ -103,6 +106,9 @@ class State:
         for epoch, weights in self.weights.items():
             value = [epoch, [list(weight) for weight in weights]]
             put(f"weights of epoch {epoch}", WEIGHTS, epoch.to_bytes(8, "big"), value)
+        for epoch, won in self.work.items():
+            value = [[[miner, won[miner]] for miner in sorted(won)]]
+            put(f"work of epoch {epoch}", EPOCH_WORK, epoch.to_bytes(8, "big"), value)
         for height, steps in self.agenda.items():
             place = height.to_bytes(8, "big")
             put(f"agenda of {height}", AGENDA, place, [len(steps)])

@@ -23,10 +23,16 @@ ALICE, BOB, CAROL, DAVE = key(0), key(1), key(6), key(7)
 
 
 def quick() -> ChainSpec:
-    """Epochs of four blocks, and jobs so short that stake is unbonded after a few of them."""
+    """Epochs of four blocks, and jobs and votes so short that stake is unbonded after a few of them."""
     spec = funded_spec()
     jobs = replace(spec.jobs, deadline_minimum_blocks=2, deadline_default_blocks=2, deadline_maximum_blocks=2)
-    return replace(spec, pace=replace(spec.pace, epoch_blocks=4), jobs=jobs)
+    return replace(
+        spec,
+        pace=replace(spec.pace, epoch_blocks=4),
+        staking=replace(spec.staking, unbonding_blocks=1),
+        governance=replace(spec.governance, voting_blocks=4),
+        jobs=jobs,
+    )
 
 
 SPEC = quick()

@@ -27,8 +27,9 @@ class Unbonded(Happening):
 
 
 def unbonding_blocks(context: Context) -> int:
-    """How long withdrawn stake stays locked: as long as weights frozen with it can still draw a committee."""
-    return weights_retention_epochs(context) * context.spec.pace.epoch_blocks
+    """How long withdrawn stake stays locked: at least as long as weights frozen with it can still count."""
+    retained = weights_retention_epochs(context) * context.spec.pace.epoch_blocks
+    return max(context.spec.staking.unbonding_blocks, retained)
 
 
 def begin(context: Context, staker: Address, amount_grains: int) -> int:
