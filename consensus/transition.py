@@ -30,6 +30,7 @@ from vm.context import Context, Step
 from vm.events import Happening
 from vm.execute import Parsed, execute
 from vm.fees import next_base_fee
+from vm.governance import deposits, execution
 from vm.governance.work import count_block
 from vm.jobs import lifecycle
 from vm.jobs.record import load_job, store_job
@@ -160,5 +161,9 @@ def _credit_parent(context: Context, parent: Parent) -> None:
             context.emit(BlockBound(parent.binding.job, job.provider, parent.header.height))
 
 
-STEPS: dict[AgendaKind, Step] = rewards.STEPS | epochs.STEPS | lifecycle.STEPS | unbonding.STEPS
+STEPS: dict[AgendaKind, Step] = {
+    kind: step
+    for module in (rewards, epochs, lifecycle, unbonding, deposits, execution)
+    for kind, step in module.STEPS.items()
+}
 """Everything the agenda can hold."""

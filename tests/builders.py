@@ -45,6 +45,7 @@ from genesis.build import genesis_header, genesis_state
 from genesis.presets import preset
 from genesis.spec import GRAINS_PER_TILE, Allocation, ChainSpec, FoundingValidator
 from tests.asset_books import count_assets
+from tests.governance_books import count_governance
 from vm.envelope import Transaction
 from vm.execute import Parsed, parse
 from vm.jobs.record import Job
@@ -249,7 +250,8 @@ class Ledger:
         known |= {_key_of(Namespace.DELEGATION, one + other) for one in self.people for other in self.people}
         known |= {_key_of(Namespace.JOB, identity) for identity in self.jobs}
         assets = count_assets(self.tree, self.people)
-        known |= assets.keys
+        governance = count_governance(self.tree, self.people)
+        known |= assets.keys | governance.keys
         for found, data in self.tree.items():
             due = _places_by_height().get(found)
             if due is not None and due[0] is Namespace.AGENDA and data is not None:
@@ -265,7 +267,7 @@ class Ledger:
             if not job.status.terminal
         )
         chain = self.chain
-        assert chain.locked_grains == self.staked() + live + assets.locked_grains
+        assert chain.locked_grains == self.staked() + live + assets.locked_grains + governance.locked_grains
         held = balances + chain.locked_grains + chain.immature_grains + chain.pending_tips_grains
         held += chain.treasury_grains + chain.staker_pool_grains
         assert held == chain.minted_grains - chain.burned_grains

@@ -136,6 +136,7 @@ REGISTER = Kind(
     ),
     effect=_register,
     events=(ValidatorRegistered, StakeAdded),
+    pausable=True,
 )
 
 
@@ -253,6 +254,7 @@ DELEGATE = Kind(
     ),
     effect=_delegate,
     events=(Delegated, RewardsClaimed),
+    pausable=True,
 )
 
 
