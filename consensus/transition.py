@@ -32,6 +32,7 @@ from vm.execute import Parsed, execute
 from vm.fees import next_base_fee
 from vm.jobs import lifecycle
 from vm.jobs.record import load_job, store_job
+from vm.kinds import keys, sessions
 from vm.staking import unbonding
 
 
@@ -158,5 +159,7 @@ def _credit_parent(context: Context, parent: Parent) -> None:
             context.emit(BlockBound(parent.binding.job, job.provider, parent.header.height))
 
 
-STEPS: dict[AgendaKind, Step] = rewards.STEPS | epochs.STEPS | lifecycle.STEPS | unbonding.STEPS
+STEPS: dict[AgendaKind, Step] = (
+    rewards.STEPS | epochs.STEPS | lifecycle.STEPS | unbonding.STEPS | keys.STEPS | sessions.STEPS
+)
 """Everything the agenda can hold."""
