@@ -60,7 +60,7 @@ class Parsed:
     @property
     def weight(self) -> int:
         """Units of execution it takes in a block: one more for each signature after the first [TX-SIGNED]."""
-        return self.kind.weight_of(self.body) + len(self.transaction.authorisations) - 1
+        return self.kind.weight_of(self.body) + max(0, len(self.transaction.authorisations) - 1)
 
 
 def parse(data: bytes, chain_id: bytes) -> Parsed:
