@@ -66,7 +66,7 @@ def matrix_content(path: Path, operand: Operand) -> Content:
     """The content of a .npy matrix, under the root that jobs have for it as an operand.  Raises: as `load_matrix`."""
     matrix = load_matrix(path)
     rows = matrix.T.copy() if operand is Operand.B else matrix
-    root = row_root(TensorInfo(*rows.shape, DType.INT8), rows.tobytes())
+    root = row_root(TensorInfo(rows.shape[0], rows.shape[1], DType.INT8), rows.tobytes())
     return Content(Hash32(root), rows.nbytes)
 
 

@@ -22,6 +22,7 @@ from node.cli.context import (
     signing_key,
 )
 from node.cli.dry_run import tell
+from node.cli.hexadecimal import Hex
 from node.cli.sending import deliver, situation
 from node.cli.writing import sending_options
 from node.wallet import build, require_funds
@@ -31,27 +32,6 @@ from vm.registry import KINDS
 
 NOBODY = "none"
 """Stands for the zero address on the command line."""
-
-
-class Hex(click.ParamType[str]):
-    """Bytes in hexadecimal, within the bounds of a field; kept as text."""
-
-    name = "hex"
-
-    def __init__(self, least: int, most: int) -> None:
-        self.least = least
-        self.most = most
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        text: str = value.lower().removeprefix("0x")
-        try:
-            size = len(bytes.fromhex(text))
-        except ValueError:
-            size = -1
-        if not self.least <= size <= self.most:
-            bound = str(self.most) if self.least == self.most else f"at most {self.most}"
-            self.fail(f"{value[:80]!r} is no hexadecimal of {bound} bytes.", param, ctx)
-        return text
 
 
 class Json(click.ParamType[Any]):

@@ -42,7 +42,7 @@ MAX_RECEIPTS = 20_000
     "asset_find",
     "Assets that the first digits of an id mean, or the title of one of somebody's own.",
     parameters=(
-        Parameter("name", Form.TEXT, f"at least {MIN_DIGITS} digits of an id, or a whole title"),
+        Parameter("text", Form.TEXT, f"at least {MIN_DIGITS} digits of an id, or a whole title"),
         Parameter("owner", Form.ADDRESS, "whose titles count; without it, none do", required=False),
     ),
     result=(
@@ -51,7 +51,7 @@ MAX_RECEIPTS = 20_000
     ),
     cost=Cost.SCAN,
 )
-async def asset_find(node: NodeBackend, *, name: str, owner: str | None) -> Json:
+async def asset_find(node: NodeBackend, *, text: str, owner: str | None) -> Json:
     chain = node.chain
     prefix = chain.spec.address_prefix
     who = decode_address(prefix, owner) if owner is not None else None
@@ -63,19 +63,19 @@ async def asset_find(node: NodeBackend, *, name: str, owner: str | None) -> Json
         for number in range(count - 1, first - 1, -1):
             await trio.lowlevel.checkpoint()  # other tasks run between the records
             asset = still(state, number_key(number), AssetNumber).asset
-            if len(fitting) < MAX_FOUND and _is_named(state, asset, name, who):
+            if len(fitting) < MAX_FOUND and _is_named(state, asset, text, who):
                 fitting.append(summary_form(state, asset, facts_of(state, asset), prefix))
         return {"assets": fitting, "complete": first == 0}
 
     return await at_one_head(chain, read)
 
 
-def _is_named(state: StateReader, asset: AssetId, name: str, owner: Address | None) -> bool:
-    if len(name) >= MIN_DIGITS and asset.hex().startswith(name.lower()):
+def _is_named(state: StateReader, asset: AssetId, text: str, owner: Address | None) -> bool:
+    if len(text) >= MIN_DIGITS and asset.hex().startswith(text.lower()):
         return True
     if owner is None or known(state, holding_key(asset), Holding).owner != owner:
         return False
-    return facts_of(state, asset).title == name
+    return facts_of(state, asset).title == text
 
 
 @method(
