@@ -28,7 +28,7 @@ FAR = Height(90)
 
 def grant(**changes: Any) -> SessionGrant:
     fields: dict[str, Any] = {
-        "key": AGENT.public_key,
+        "public_key": AGENT.public_key,
         "kinds": ("transfer",),
         "total_grains": Grains(10 * TILE),
         "window_blocks": 0,
@@ -207,7 +207,7 @@ def test_the_end_of_a_revoked_session_leaves_the_next_one_alone() -> None:
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"key": ALICE.public_key}, "SELF"),
+        ({"public_key": ALICE.public_key}, "SELF"),
         ({"kinds": ("mint",)}, "SCOPE_INVALID"),
         ({"kinds": ("account.set_auth",)}, "SCOPE_INVALID"),
         ({"kinds": ("session.grant",)}, "SCOPE_INVALID"),
@@ -229,7 +229,7 @@ def test_what_can_be_granted(changes: dict[str, Any], code: str) -> None:
 
 
 def many() -> Iterator[SessionGrant]:
-    return (grant(key=key(100 + n).public_key) for n in range(MAX_SESSIONS))
+    return (grant(public_key=key(100 + n).public_key) for n in range(MAX_SESSIONS))
 
 
 def test_so_many_and_no_more() -> None:

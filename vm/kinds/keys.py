@@ -39,14 +39,14 @@ class SetAuth(Record):
     """
 
     threshold: Annotated[int, U63, Doc("what the weights of the keys that sign must add up to")]
-    keys: Annotated[
+    members: Annotated[
         tuple[KeyWeight, ...], Seq(Nested(KeyWeight), MAX_KEYS), Doc("the keys, ascending; none: call off")
     ]
     delay_blocks: Annotated[int, Uint(MAX_DELAY_BLOCKS), Doc("blocks that the next change will wait")]
 
     @property
     def calls_off(self) -> bool:
-        return not self.keys
+        return not self.members
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +98,14 @@ def _well_formed(act: KeyChange) -> Refusal | None:
     if body.calls_off:
         empty = not body.threshold and not body.delay_blocks
         return None if empty else Refusal("no keys", "threshold 0 and delay 0 with them")
-    named = [each.public_key for each in body.keys]
+    named = [each.public_key for each in body.members]
     if any(key >= following for key, following in pairwise(named)):
         return Refusal(f"{len(named)} keys", "ascending keys, each once")
     return None
 
 
 def _within_reach(act: KeyChange) -> Refusal | None:
-    reach = sum(each.weight for each in act.body.keys)
+    reach = sum(each.weight for each in act.body.members)
     if act.body.calls_off or 1 <= act.body.threshold <= reach:
         return None
     return Refusal(act.body.threshold, f"1..{reach}, the weights together")
@@ -136,11 +136,11 @@ def _set(act: KeyChange) -> None:
         put_authority(context.state, sender, replace(act.authority, pending=()))
         context.emit(AuthCancelled(sender))
         return
-    keys = KeySet(body.threshold, body.keys, body.delay_blocks)
+    keys = KeySet(body.threshold, body.members, body.delay_blocks)
     waiting = PendingKeys(keys, Height(act.height))
     put_authority(context.state, sender, replace(act.authority, pending=(waiting,)))
     context.schedule(act.height, AgendaKind.KEYS_CHANGE, sender)
-    context.emit(AuthScheduled(sender, body.threshold, len(body.keys), waiting.height))
+    context.emit(AuthScheduled(sender, body.threshold, len(body.members), waiting.height))
 
 
 def change_keys(context: Context, item: AgendaItem) -> None:

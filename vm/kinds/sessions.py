@@ -38,7 +38,7 @@ VOTE_SCOPES = 31
 class SessionGrant(Record):
     """Let a key sign for the account within limits; all it spends is counted, fees and deposits too."""
 
-    key: Annotated[PublicKey, Raw(32), Doc("the public key that may sign")]
+    public_key: Annotated[PublicKey, Raw(32), Doc("the public key that may sign")]
     kinds: Annotated[
         tuple[str, ...], Seq(Text(32), MAX_KINDS, 1), Doc("kinds of transactions, in order of names")
     ]
@@ -102,12 +102,16 @@ class Granting(Act[SessionGrant]):
 
 
 def _another_key(act: Granting) -> Refusal | None:
-    own = address_of(act.body.key) == act.call.sender
-    return Refusal(act.body.key, "a key that is not the account's own") if own else None
+    own = address_of(act.body.public_key) == act.call.sender
+    return Refusal(act.body.public_key, "a key that is not the account's own") if own else None
 
 
 def _not_live(act: Granting) -> Refusal | None:
-    return Refusal(act.body.key, "a key without a live session") if act.body.key in act.live else None
+    return (
+        Refusal(act.body.public_key, "a key without a live session")
+        if act.body.public_key in act.live
+        else None
+    )
 
 
 def _not_too_many(act: Granting) -> Refusal | None:
@@ -158,7 +162,7 @@ def _grant(act: Granting) -> None:
     context.lock(deposit)
     session = Session(
         owner=owner,
-        public_key=body.key,
+        public_key=body.public_key,
         kinds=body.kinds,
         total_grains=body.total_grains,
         window_blocks=body.window_blocks,
@@ -175,7 +179,7 @@ def _grant(act: Granting) -> None:
     )
     put_session(context.state, session)
     context.schedule(body.expires + 1, AgendaKind.SESSION_ENDS, session.identity)
-    context.emit(SessionGranted(owner, body.key, body.total_grains, body.expires, deposit))
+    context.emit(SessionGranted(owner, body.public_key, body.total_grains, body.expires, deposit))
 
 
 GRANT = Kind(
@@ -207,7 +211,7 @@ GRANT = Kind(
 class SessionRevoke(Record):
     """Take a session key back; it can sign nothing more, and the deposit comes back."""
 
-    key: Annotated[PublicKey, Raw(32), Doc("the public key that was granted something")]
+    public_key: Annotated[PublicKey, Raw(32), Doc("the public key that was granted something")]
 
 
 class Revocation(Act[SessionRevoke]):
@@ -215,11 +219,15 @@ class Revocation(Act[SessionRevoke]):
 
     @cached_property
     def found(self) -> Session | None:
-        return find_session(self.context.state, session_id(self.call.sender, self.body.key))
+        return find_session(self.context.state, session_id(self.call.sender, self.body.public_key))
 
 
 def _is_live(act: Revocation) -> Refusal | None:
-    return Refusal(act.body.key, "a key with a live session of this account") if act.found is None else None
+    return (
+        Refusal(act.body.public_key, "a key with a live session of this account")
+        if act.found is None
+        else None
+    )
 
 
 def _revoke(act: Revocation) -> None:
