@@ -34,6 +34,7 @@ from vm.governance import deposits, execution
 from vm.governance.work import count_block
 from vm.jobs import lifecycle
 from vm.jobs.record import load_job, store_job
+from vm.kinds import keys, sessions
 from vm.staking import unbonding
 
 
@@ -163,7 +164,7 @@ def _credit_parent(context: Context, parent: Parent) -> None:
 
 STEPS: dict[AgendaKind, Step] = {
     kind: step
-    for module in (rewards, epochs, lifecycle, unbonding, deposits, execution)
+    for module in (rewards, epochs, lifecycle, unbonding, keys, sessions, deposits, execution)
     for kind, step in module.STEPS.items()
 }
 """Everything the agenda can hold."""
