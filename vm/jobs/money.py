@@ -89,7 +89,7 @@ def settle(
 ) -> Settlement:
     """Split escrow and bond of a settled job [JOB-MONEY-4].
 
-    The protocol's share is the one in force now, and at most what was locked for it when the job was opened.
+    The protocol's share is the one in force now, and at most what was locked when the job was opened [GOV-FLIGHT].
 
     The bonus comes out of the fee that would be burned and is paid once, if the provider won a canonical block bound
     to this job: nothing is minted and paying oneself always loses money [JOB-BONUS].
