@@ -319,7 +319,7 @@ def _account_lines(form: dict[str, Any], heights: Heights) -> Iterator[str]:
         ]
         yield from table(("VALIDATOR", "STAKE>", "EARNED>", ""), rows, indent="  ")
     else:
-        yield "nothing staked with validators on the list"
+        yield "nothing staked with validators on the list; name one that has left it with --validator"
     if form["unbonding"]:
         yield "on the way out:"
         rows_out = [(tile(each["amount_grains"]), heights.at(each["height"])) for each in form["unbonding"]]
