@@ -121,7 +121,9 @@ class ParentText(click.ParamType[tuple[str, str, int]]):
 @click.command()
 @content_options
 @click.option("--title", required=True, help="Its name for people, at most 64 bytes.")
-@click.option("--type", "kind", type=click.Choice(TYPES), default="model", show_default=True)
+@click.option(
+    "--type", "kind", type=click.Choice(TYPES), default="model", show_default=True, help="What it is."
+)
 @click.option(
     "--parent",
     "parents",
