@@ -185,6 +185,7 @@ def publish(
             parents=tuple(_parent(at, parent) for parent in parents),
         )
         identity = asset_id(at.key.address, at.now.nonce).hex()
+        offering = f"`tilework model offer {identity[:16]} --kind KIND --price AMOUNT`"
         at.carry_out(
             Intent(
                 "asset.publish",
@@ -198,7 +199,7 @@ def publish(
                     *(_parent_line(parent) for parent in body.parents),
                     f"deposit  {tile(DEPOSIT_GRAINS)}, back when it is retired and the last grant has ended",
                 ),
-                afterwards=f"next: `tilework model offer {identity[:16]} --kind per-call --price AMOUNT` sells its use",
+                afterwards=f"to sell its use, once it is in a block: {offering}",
                 more={
                     "asset": identity,
                     "content_root": content.root.hex(),
