@@ -100,5 +100,5 @@ def _value(hint: Any, value: Any, heights: Heights) -> str:
     if hint is Grains:
         return money(value)
     if hint is Height:
-        return heights.at(value) if value else "none"
+        return heights.at(value).removeprefix("height ") if value else "none"
     return str(value)
