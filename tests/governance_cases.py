@@ -9,13 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chain.codec import Record
+from chain.codec import Record, pack
 from chain.hashing import Tag, h256
 from chain.keys import SigningKey
 from chain.ledger import GOVERNED_KEY, NOTHING_GOVERNED, Governed, ParameterValue
+from chain.state.overlay import Overlay
 from chain.types import NO_ADDRESS, Address, Grains, Hash32, Height, ProposalId
 from genesis.spec import ChainSpec
-from tests.builders import STAKE_GRAINS, TILE, Ledger, funded_spec, key
+from tests.builders import TILE, Ledger, funded_spec, key
 from vm.accounts.session import Session, session_key
 from vm.governance.houses import NO_VOTE, Vote, find_vote
 from vm.governance.proposal import Proposal, ProposalSort, ProposalStatus, load_proposal
@@ -155,13 +156,17 @@ class Forum:
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
+    @property
+    def state(self) -> Overlay:
+        """After the last block."""
+        return Overlay(self.ledger.tree)
+
     def proposal(self, identity: ProposalId) -> Proposal:
-        return load_proposal(self.ledger.begin().context.state, identity)
+        return load_proposal(self.state, identity)
 
     def ballot(self, identity: ProposalId, who: SigningKey, position: SigningKey | None = None) -> Vote:
         """What the state remembers of a vote."""
-        state = self.ledger.begin().context.state
-        return find_vote(state, identity, (position or who).address, who.address) or NO_VOTE
+        return find_vote(self.state, identity, (position or who).address, who.address) or NO_VOTE
 
     @property
     def governed(self) -> Governed:
@@ -196,8 +201,6 @@ class Forum:
 
 
 def proposal_id(who: SigningKey, nonce: int) -> ProposalId:
-    from chain.codec import pack
-
     return ProposalId(h256(Tag.PROPOSAL_ID, pack([who.address, nonce])))
 
 
@@ -287,5 +290,3 @@ RUN_FAILURES: dict[str, Case] = {
     "TREASURY": ended(payment(BACKER, 1)),
 }
 """Why what was decided cannot be done; DUST needs a treasury, see test_governance_run.py."""
-
-WEIGHT = STAKE_GRAINS
