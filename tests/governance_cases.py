@@ -17,7 +17,7 @@ from chain.state.overlay import Overlay
 from chain.types import NO_ADDRESS, Address, Grains, Hash32, Height, ProposalId
 from genesis.spec import ChainSpec
 from tests.builders import TILE, Ledger, funded_spec, key
-from vm.accounts.session import Session, session_key
+from vm.accounts.session import Session, session_id, session_key
 from vm.governance.houses import NO_VOTE, Vote, find_vote
 from vm.governance.proposal import Proposal, ProposalSort, ProposalStatus, load_proposal
 from vm.kinds.governance import GovCancel, GovDeposit, GovPropose, GovVote
@@ -197,7 +197,7 @@ class Forum:
             window_begins=Height(0),
             window_spent_grains=Grains(0),
         )
-        self.ledger.put({session_key(owner.address, agent.public_key): session.to_bytes()})
+        self.ledger.put({session_key(session_id(owner.address, agent.public_key)): session.to_bytes()})
 
 
 def proposal_id(who: SigningKey, nonce: int) -> ProposalId:
