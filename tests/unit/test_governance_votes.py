@@ -110,9 +110,9 @@ def test_the_last_block_for_votes() -> None:
 def test_stake_that_comes_later_does_not_count() -> None:
     forum = Forum()
     identity = forum.under_vote()
-    assert forum.send(ALICE, StakeRegister(Grains(50_000 * TILE))) == ""
-    assert forum.send(PROPOSER, StakeRegister(Grains(50_000 * TILE))) == ""
-    delegated(forum, to=BOB)
+    more = StakeRegister(Grains(50_000 * TILE))
+    joining = StakeDelegate(BOB.address, Grains(PART))
+    assert forum.sends((ALICE, more), (PROPOSER, more), (STAKER, joining)) == [""] * 3
     assert forum.vote(identity, PROPOSER) == "NO_POWER"
     assert forum.vote(identity, STAKER, position=BOB) == "NO_POWER"
     assert forum.vote(identity, ALICE) == ""
