@@ -37,6 +37,10 @@ NAMED = {
     "asset.transfer": ((1,), (0,)),
     "asset.retire": ((), (0,)),
     "asset.claim": ((), (0,)),
+    "gov.propose": ((6,), ()),
+    "gov.deposit": ((), (0,)),
+    "gov.vote": ((1,), (0,)),
+    "gov.cancel": ((), (0,)),
 }
 """Kind to the places of addresses, and of ids, in its body; of the kinds that acts let sessions do."""
 

@@ -11,7 +11,7 @@ from chain.hashing import Tag, h256
 from chain.keys import address_of, verify
 from chain.types import PublicKey, Signature
 from genesis.spec import ChainSpec
-from tests.model import accounts, assets, jobs, staking
+from tests.model import accounts, assets, governance, jobs, staking
 from tests.model.books import Books
 from tests.model.forms import (
     BODY_BYTES,
@@ -36,9 +36,13 @@ from tests.model.state import (
     new_account,
 )
 
-EFFECTS = {**jobs.EFFECTS, **assets.EFFECTS, **accounts.EFFECTS}
-AGENDA_STEPS = {**jobs.AGENDA_STEPS, **accounts.AGENDA_STEPS}
-BOOKS: dict[str, Callable[[], Books]] = {"assets": assets.Assets, "accounts": accounts.Keys}
+EFFECTS = {**jobs.EFFECTS, **assets.EFFECTS, **accounts.EFFECTS, **governance.EFFECTS}
+AGENDA_STEPS = {**jobs.AGENDA_STEPS, **accounts.AGENDA_STEPS, **governance.AGENDA_STEPS}
+BOOKS: dict[str, Callable[[], Books]] = {
+    "assets": assets.Assets,
+    "accounts": accounts.Keys,
+    "governance": governance.Governance,
+}
 """One line here for each family."""
 TICKET_RING = 16
 AGENDA_ROOM = 4096
@@ -69,7 +73,10 @@ class Model:
 
     def __init__(self, spec: ChainSpec) -> None:
         """Genesis."""
-        self.spec = spec
+        self.founding = self.spec = spec
+        """The second are the constants in force in the block under construction."""
+        self.paused: list[str] = []
+        """Kinds that may not be in it."""
         self.height = 0
         """Of the block under construction, or of the head between blocks."""
         self.winner: Winner | None = None
@@ -97,6 +104,8 @@ class Model:
         self.history.append((pickle.dumps(self.state), self.winner))
         self.height += 1
         self.weight = self.bytes = 0
+        self.spec = governance.in_force(self.founding, governance.books_of(self).values)
+        self.paused = governance.paused_now(self)
         if self.winner is not None:
             self._credit(self.winner)
         if self.height % self.spec.pace.epoch_blocks == 0:
@@ -174,6 +183,8 @@ class Model:
         require(nonce == self.account(sender)["nonce"], "NONCE")
         acting = accounts.spender(self, sender, keys, kind, body)
         self.acting = (sender, keys[0]) if acting is not None else None
+        doing = [name for name, _ in body[0]] if kind == "batch" else [kind]
+        require(not set(doing) & set(self.paused), "PAUSED")
         burned = in_range(self.state.base_fee * weight + money.byte_fee_grains * len(data))
         if kind == "job.attest":
             require(tip == 0, "TIP")

@@ -83,6 +83,12 @@ def remember(model: Model, mine: dict[str, Any]) -> None:
         past[0][1] = 0
 
 
+def shares_when(mine: dict[str, Any], epoch: int) -> int:
+    """[STAKE-PAST]: what it had when an epoch began."""
+    later = [shares for since, shares in mine["past"] if since >= epoch]
+    return int(later[0] if later else mine["shares"])
+
+
 def pay(model: Model, operator: bytes, staker: bytes) -> int:
     """What a delegation has earned."""
     pool, mine = model.state.pools[operator], model.state.delegations[operator, staker]
