@@ -209,10 +209,11 @@ class AssetActs(MoneyActs):
         signer, asset = self.owner(act, draw)
         known = self.books.holdings.get(asset, {"versions": 1})["versions"]
         parent, content, job = draw.randint(1, known), h256(Tag.LIST_NODE, draw.randbytes(8)), NO_JOB
+        jobs = self.answered(draw)
         receipts = [
             (place, job_id, each)
             for place, version in self.books.versions.items()
-            for job_id, each in self.settled().items()
+            for job_id, each in jobs.items()
             if version["content"] in each["input_roots"] and each["result_root"] not in self.books.contents
         ]
         if receipts and draw.random() < 0.7:
@@ -232,9 +233,13 @@ class AssetActs(MoneyActs):
             )
         return self.signed(signer, "asset.version", [asset, parent, content, 7, ZERO, job])
 
-    def settled(self) -> dict[bytes, Item]:
+    def answered(self, draw: random.Random) -> dict[bytes, Item]:
+        """Settled jobs; now and then any that have a result."""
         jobs = self.twins.model.state.jobs
-        return {job_id: job for job_id, job in jobs.items() if job["status"] == SETTLED}
+        done = {job_id: job for job_id, job in jobs.items() if job["status"] == SETTLED}
+        if done and draw.random() < 0.8:
+            return done
+        return {job_id: job for job_id, job in jobs.items() if job["result_root"] != ZERO}
 
     # -- selling --------------------------------------------------------------------------------------------------
 
@@ -305,10 +310,11 @@ class AssetActs(MoneyActs):
         evidence, job, slot = h256(Tag.LIST_NODE, b"evidence"), NO_JOB, 0
         kind = draw.choice((RATING, RATING, RATING, EVAL, EVAL, 3, 4))
         users = list(self.books.grants)
+        jobs = self.answered(draw)
         receipts = [
             (place, job_id, each["result_root"])
             for place, version in self.books.versions.items()
-            for job_id, each in self.settled().items()
+            for job_id, each in jobs.items()
             if version["content"] in each["input_roots"]
         ]
         if kind == RATING and users and draw.random() < 0.8:
@@ -323,8 +329,8 @@ class AssetActs(MoneyActs):
         evalset = draw.choice([*evalsets, ZERO]) if draw.random() < 0.9 else self.any_asset(draw)
         body = [asset, number, kind, slot, evalset, "accuracy", draw.randrange(10**6), evidence, job]
         if draw.random() < 0.15:
-            jobs = [*self.twins.model.state.jobs, NOTHING]
-            changes = ((1, 0), (1, 9), (5, ""), (5, "\u200f"), (5, "x" * 33), (8, draw.choice(jobs)), (2, 5))
+            known = [*self.twins.model.state.jobs, NOTHING]
+            changes = ((1, 0), (1, 9), (5, ""), (5, "\u200f"), (5, "x" * 33), (8, draw.choice(known)), (2, 5))
             place, value = draw.choice(changes)
             body[place] = value
         return self.signed(signer, "asset.attest", body)
