@@ -23,7 +23,7 @@ KEY_BITS = 256
 EMPTY_ROOT = Hash32(ZERO_HASH)
 
 _new_leaf = hashlib.blake2b(digest_size=32, person=Tag.STATE_LEAF.value).copy
-_new_node = [
+new_node = [
     hashlib.blake2b(bytes([depth]), digest_size=32, person=Tag.STATE_NODE.value).copy
     for depth in range(KEY_BITS)
 ]
@@ -37,8 +37,19 @@ def leaf_hash(key: bytes, value: bytes) -> Hash32:
     return Hash32(state.digest())
 
 
+def leaf_hashes(keys: Sequence[bytes], values: Sequence[bytes]) -> list[Hash32]:
+    """`leaf_hash` of every entry; spelled out, because a block asks for every page it touches."""
+    leaves = []
+    for key, value in zip(keys, values, strict=True):
+        state = _new_leaf()
+        state.update(key)
+        state.update(value)
+        leaves.append(Hash32(state.digest()))
+    return leaves
+
+
 def node_hash(depth: int, left: bytes, right: bytes) -> Hash32:
-    state = _new_node[depth]()
+    state = new_node[depth]()
     state.update(left + right)
     return Hash32(state.digest())
 
@@ -61,14 +72,14 @@ def subtree_root(keys: Sequence[int], leaves: Sequence[Hash32]) -> Hash32:
         depth = KEY_BITS - (keys[i - 1] ^ keys[i]).bit_length()
         while open_nodes and open_nodes[-1][0] > depth:
             closed, left = open_nodes.pop()
-            node = _new_node[closed]()
+            node = new_node[closed]()
             node.update(left + current)
             current = node.digest()
         open_nodes.append((depth, current))
         current = leaves[i]
     while open_nodes:
         closed, left = open_nodes.pop()
-        node = _new_node[closed]()
+        node = new_node[closed]()
         node.update(left + current)
         current = node.digest()
     return Hash32(current)
