@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chain.errors import LocalFault
-from chain.state.nodes import KEY_BITS, leaf_hashes, subtree_path, subtree_root
+from chain.state.nodes import (
+    EMPTY_ROOT,
+    KEY_BITS,
+    closed,
+    leaf_hash,
+    new_leaf,
+    subtree_path,
+    subtree_root,
+)
 from chain.types import Hash32, StateKey
 
 PAGE_PREFIX = b"p"
@@ -40,11 +48,14 @@ class Page:
         return self.values[at] if at < len(self.keys) and self.keys[at] == key else None
 
     def root(self) -> Hash32:
-        return subtree_root(self.numbers(), leaf_hashes(self.keys, self.values))
+        return subtree_root(self.numbers(), self._leaves())
 
     def path(self, index: int) -> list[tuple[int, Hash32]]:
         """(depth, sibling) of an entry within this page, the deepest first."""
-        return subtree_path(self.numbers(), leaf_hashes(self.keys, self.values), index)
+        return subtree_path(self.numbers(), self._leaves(), index)
+
+    def _leaves(self) -> list[Hash32]:
+        return [leaf_hash(key, value) for key, value in zip(self.keys, self.values, strict=True)]
 
     def numbers(self) -> list[int]:
         """The keys as integers."""
@@ -91,7 +102,7 @@ EMPTY_PAGE = Page((), ())
 
 
 def find_value(data: bytes, key: StateKey) -> bytes | None:
-    """What a stored page holds under a key, without making a `Page` of it: most pages are read for one entry."""
+    """What a stored page holds under a key; straight from its bytes, as most pages are read for one entry."""
     at, size = 0, len(data)
     while at < size:
         body = at + HEAD_BYTES
@@ -100,6 +111,47 @@ def find_value(data: bytes, key: StateKey) -> bytes | None:
             return data[body:end]
         at = end
     return None
+
+
+def replaced(data: bytes, key: StateKey, value: bytes | None) -> tuple[bytes, bytes | None]:
+    """(a stored page with another value under a key that it has, or without it; what was there, None if nothing)."""
+    at, size = 0, len(data)
+    while at < size:
+        body = at + HEAD_BYTES
+        end = body + int.from_bytes(data[at + KEY_BYTES : body], "big")
+        if data.startswith(key, at):
+            entry = b"" if value is None else key + len(value).to_bytes(4, "big") + value
+            return data[:at] + entry + data[end:], data[body:end]
+        at = end
+    return data, None
+
+
+def stored_root(data: bytes) -> bytes:
+    """The root over the entries of a stored page.
+
+    What `Page.root` does, in one pass over the bytes: a block asks for that of every page it touches.
+    """
+    open_nodes: list[tuple[int, bytes]] = []
+    current = b""
+    at, size, last = 0, len(data), 0
+    while at < size:
+        body = at + HEAD_BYTES
+        end = body + int.from_bytes(data[at + KEY_BYTES : body], "big")
+        key = data[at : at + KEY_BYTES]
+        number = int.from_bytes(key, "big")
+        if at:
+            depth = KEY_BITS - (last ^ number).bit_length()
+            while open_nodes and open_nodes[-1][0] > depth:
+                current = closed(open_nodes, current)
+            open_nodes.append((depth, current))
+        leaf = new_leaf()
+        leaf.update(key)
+        leaf.update(data[body:end])
+        current = leaf.digest()
+        at, last = end, number
+    while open_nodes:
+        current = closed(open_nodes, current)
+    return current or EMPTY_ROOT
 
 
 def parse_page(place: int, data: bytes) -> Page:

@@ -32,7 +32,7 @@ class PlaceHashes:
         self._end = 2 << FIRST_DENSE_BITS
         """First place that is not in the block of memory."""
         self._dense = _zeros(self._end)
-        self._deep: dict[int, Hash32] = {}
+        self._deep: dict[int, bytes] = {}
         self._spare = KEY_BITS
         """Bits of a key below the place that was looked for last."""
 
@@ -44,7 +44,7 @@ class PlaceHashes:
         """The hash of a place; zeros if nothing is there."""
         if place < self._end:
             return Hash32(self._dense[place << 5 : (place << 5) + 32])
-        return self._deep.get(place, EMPTY_ROOT)
+        return Hash32(self._deep.get(place, EMPTY_ROOT))
 
     def is_cut(self, place: int) -> bool:
         """Whether what lies under `place` lies in places below it, as far as they have hashes."""
@@ -60,31 +60,24 @@ class PlaceHashes:
         """
         number |= 1 << KEY_BITS
         spare = self._spare
-        place = number >> spare
-        if not self.is_cut(place):
-            while place > ROOT_PLACE and not self.is_cut(place >> 1):
-                spare += 1
-                place >>= 1
-        else:
-            while True:
-                spare -= 1
-                place = number >> spare
-                if not self.is_cut(place):
-                    break
+        while not self.is_cut(number >> spare + 1) and spare < KEY_BITS:
+            spare += 1
+        while self.is_cut(number >> spare):
+            spare -= 1
         self._spare = spare
-        return place
+        return number >> spare
 
-    def rehashed(self, rows: Iterable[tuple[int, Hash32]]) -> dict[int, Hash32]:
+    def rehashed(self, rows: Iterable[tuple[int, bytes]]) -> dict[int, bytes]:
         """New hashes of some places, and what they make of all places above them; changes nothing itself.
 
         The places come by ascending keys, each `apart` from the one before. Each climbs alone to where the way of the
         next one meets its own; there the left side waits for the right one, so every node is joined once.
         """
-        found: dict[int, Hash32] = {}
+        found: dict[int, bytes] = {}
         waiting: list[
-            tuple[int, Hash32]
+            tuple[int, bytes]
         ] = []  # (right sibling of a finished left side, its hash), the deepest last
-        place, digest = 0, EMPTY_ROOT
+        place, digest = 0, _EMPTY
         for following, following_digest in rows:
             found[following] = following_digest
             if place:
@@ -100,7 +93,7 @@ class PlaceHashes:
             self._climbed(place, digest, ROOT_PLACE, found)
         return found
 
-    def update(self, hashes: Mapping[int, Hash32]) -> None:
+    def update(self, hashes: Mapping[int, bytes]) -> None:
         """Take over what `rehashed` gave."""
         dense, end, deep = self._dense, self._end, self._deep
         for place, digest in hashes.items():
@@ -114,8 +107,8 @@ class PlaceHashes:
             self._double()
 
     def _closed(
-        self, place: int, digest: Hash32, waiting: list[tuple[int, Hash32]], found: dict[int, Hash32]
-    ) -> tuple[int, Hash32]:
+        self, place: int, digest: bytes, waiting: list[tuple[int, bytes]], found: dict[int, bytes]
+    ) -> tuple[int, bytes]:
         """Climb to the right side that a left one waits for, and join them."""
         right, left_digest = waiting.pop()
         digest = self._climbed(place, digest, right, found)
@@ -123,7 +116,7 @@ class PlaceHashes:
         found[place] = digest = _joined(place, left_digest, digest)
         return place, digest
 
-    def _climbed(self, place: int, digest: Hash32, top: int, found: dict[int, Hash32]) -> Hash32:
+    def _climbed(self, place: int, digest: bytes, top: int, found: dict[int, bytes]) -> bytes:
         """The hash of `top` once that of `place` below it has changed, and nothing else under `top`.
 
         Spells `_joined` out: a block goes through this loop ten times per key it touches.
@@ -141,9 +134,9 @@ class PlaceHashes:
                 if digest != _EMPTY:
                     node = new_node[depth]()
                     node.update(sibling + digest if place & 1 else digest + sibling)
-                    digest = Hash32(node.digest())
+                    digest = node.digest()
                 else:
-                    digest = Hash32(sibling)
+                    digest = sibling
             place >>= 1
             found[place] = digest
         return digest
@@ -157,14 +150,14 @@ class PlaceHashes:
             larger[place << 5 : (place << 5) + 32] = self._deep.pop(place)
 
 
-def root_over(hashes: Mapping[int, Hash32]) -> Hash32:
+def root_over(hashes: Mapping[int, bytes]) -> Hash32:
     """The root over places that hold entries.  Raises: ValueError if one of them lies above another."""
     ascending = sorted(hashes, key=lambda place: place << KEY_BITS + 1 - place.bit_length())
     for left, right in pairwise(ascending):
         if not apart(left, right):
             raise ValueError(f"place {left:b} above place {right:b}")
     rows = [(place, hashes[place]) for place in ascending]
-    return PlaceHashes().rehashed(rows).get(ROOT_PLACE, EMPTY_ROOT)
+    return Hash32(PlaceHashes().rehashed(rows).get(ROOT_PLACE, EMPTY_ROOT))
 
 
 def apart(left: int, right: int) -> bool:
@@ -191,7 +184,7 @@ def _meeting(left: int, right: int) -> int:
     return left >> (left ^ right).bit_length()
 
 
-def _joined(place: int, left: Hash32, right: Hash32) -> Hash32:
+def _joined(place: int, left: bytes, right: bytes) -> bytes:
     """Hash of `place` from its halves; a node exists only where both sides hold something."""
     if left == _EMPTY:
         return right
@@ -199,4 +192,4 @@ def _joined(place: int, left: Hash32, right: Hash32) -> Hash32:
         return left
     node = new_node[place.bit_length() - 1]()
     node.update(left + right)
-    return Hash32(node.digest())
+    return node.digest()

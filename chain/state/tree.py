@@ -11,7 +11,7 @@ Not safe for use from two threads at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Self
@@ -30,6 +30,8 @@ from chain.state.pages import (
     page_key,
     page_place,
     parse_page,
+    replaced,
+    stored_root,
 )
 from chain.state.places import ROOT_PLACE, PlaceHashes, apart
 from chain.state.proofs import AbsenceProof, InclusionProof, Step, Witness
@@ -51,7 +53,7 @@ class Staged:
     base_root: Hash32
     root: Hash32
     undo: Undo
-    hashes: dict[int, Hash32] = field(repr=False)
+    hashes: dict[int, bytes] = field(repr=False)
     """Of the changed pages and of every place above them; zeros where nothing is left."""
     pages: dict[int, bytes] = field(repr=False)
     """Changed pages by their places; empty ones are removed."""
@@ -128,25 +130,19 @@ class StateTree:
                 touched[place] = [(key, changes[key])]
         undo: list[Change] = []
         pages: dict[int, bytes] = {}
-        rows: list[tuple[int, Hash32]] = []
+        rows: list[tuple[int, bytes]] = []
         for place, page_changes in touched.items():
-            data = self._page(place)
-            page, page_undo = (parse_page(place, data) if data else EMPTY_PAGE).changed(page_changes)
-            if not page_undo:
-                continue
-            undo += page_undo
-            if len(page.keys) > PAGE_ENTRIES:
-                pages[place] = b""
-                for at, part in cut_pages(place, page).items():
-                    pages[at] = part.to_bytes()
-                    rows.append((at, part.root()))
-            else:
-                pages[place] = page.to_bytes()
-                rows.append((place, page.root()))
+            parts, page_undo = _changed(place, self._page(place), page_changes)
+            if page_undo:
+                undo += page_undo
+                pages[place] = b""  # unless one of the parts has its place
+                for at, data in parts:
+                    pages[at] = data
+                    rows.append((at, stored_root(data)))
         hashes = self._hashes.rehashed(rows)
         return Staged(
             base_root=self.root,
-            root=hashes.get(ROOT_PLACE, self.root),
+            root=Hash32(hashes.get(ROOT_PLACE, self.root)),
             undo=tuple(undo),
             hashes=hashes,
             pages=pages,
@@ -264,6 +260,21 @@ def stored_pages(kv: KV) -> Iterator[tuple[int, bytes]]:
             )
         last = place
         yield place, data
+
+
+def _changed(
+    place: int, data: bytes, changes: Sequence[Change]
+) -> tuple[Sequence[tuple[int, bytes]], Sequence[Change]]:
+    """(what comes in the place of a stored page, by ascending keys; previous values of what really changed)."""
+    if len(changes) == 1:  # nearly always: a block touches few of the pages
+        ((key, value),) = changes
+        after, old = replaced(data, key, value)
+        if old is not None:
+            return ((place, after),), ((key, old),) if old != value else ()
+    page, undo = (parse_page(place, data) if data else EMPTY_PAGE).changed(changes)
+    if len(page.keys) <= PAGE_ENTRIES:
+        return ((place, page.to_bytes()),), undo
+    return [(at, part.to_bytes()) for at, part in cut_pages(place, page).items()], undo
 
 
 def cut_pages(place: int, page: Page) -> dict[int, Page]:
