@@ -46,6 +46,10 @@ class Tag(Enum):
     FRAUD_PROOF = b"tw/fraud-proof"
     NODE_IDENTITY = b"tw/node-identity"
     ASSET_ID = b"tw/asset-id"
+    SESSION_ID = b"tw/session-id"
+    PROPOSAL_ID = b"tw/proposal-id"
+    PERMIT_ID = b"tw/permit-id"
+    HEARTBEAT = b"tw/heartbeat"
 
 
 class BulkTag(Enum):
@@ -65,6 +69,8 @@ class BulkTag(Enum):
     POW_NOISE_RIGHT = "tilework v1 pow noise right"
     FREIVALDS = "tilework v1 freivalds"
     POW_ENTRIES = "tilework v1 pow entries"
+    CONTENT_FILE = "tilework v1 content file"
+    CONTENT_TREE = "tilework v1 content tree"
 
 
 def h256(tag: Tag, data: bytes) -> Hash32:

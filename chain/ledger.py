@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, ClassVar
 
-from chain.codec import U63, BigUint, Nested, OneOf, Raw, Record, Seq
+from chain.codec import U63, BigUint, Nested, OneOf, Raw, Record, Seq, Text, Uint
 from chain.state.reader import state_key as state_key  # keys and records are used together: re-exported
 from chain.types import Address, Grains, Hash32, Height, PublicKey, StateKey
 
@@ -33,6 +33,18 @@ class Namespace(IntEnum):
     TICKETS = 8
     STAKE_POOL = 9
     DELEGATION = 10
+    GOVERNED = 11
+    AUTHORITY = 12
+    SESSION = 13
+    SESSION_INDEX = 14
+    PROPOSAL = 15
+    PROPOSAL_INDEX = 16
+    VOTE = 17
+    EPOCH_WORK = 18
+    REDELEGATION = 19
+    PROVIDER = 20
+    PROVIDER_INDEX = 21
+    PERMIT = 22
     ASSET = 32
     ASSET_HOLDING = 33
     ASSET_VERSION = 34
@@ -60,9 +72,16 @@ class Account(Record):
 
     nonce: Annotated[int, U63]
     balance_grains: Annotated[Grains, U63]
+    keyed: Annotated[int, Uint(1)]
+    """1: other keys than the address's own speak for it, see vm/accounts/authority.py."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was never used, or holds nothing and never sent anything [TX-EXEC]."""
+        return not self.nonce and not self.balance_grains
 
 
-EMPTY_ACCOUNT = Account(0, Grains(0))
+EMPTY_ACCOUNT = Account(0, Grains(0), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +151,14 @@ class AgendaKind(IntEnum):
     JOB_SETTLES = 5
     WEIGHTS_PRUNED = 6
     STAKE_UNBONDED = 7
+    KEYS_CHANGE = 8
+    SESSION_ENDS = 9
+    DEPOSITS_END = 10
+    VOTING_ENDS = 11
+    PROPOSAL_RUNS = 12
+    OPERATOR_CHANGES = 13
+    REDELEGATION_ENDS = 14
+    PERMIT_ENDS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +212,34 @@ class ChainState(Record):
     locked_grains: Annotated[Grains, U63]
     settled_macs: Annotated[int, BigUint(16)]
     """Outgrows 63 bits: one GPU makes 2^63 MACs in hours."""
+
+
+MAX_PARAMETERS = 64
+MAX_PAUSED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterValue(Record):
+    """A constant of the chain spec that governance has changed, named `group.field`."""
+
+    name: Annotated[str, Text(64)]
+    value: Annotated[int, U63]
+
+
+@dataclass(frozen=True, slots=True)
+class Governed(Record):
+    """Everything that governance has changed about the rules; absent while it has changed nothing [GOV-FORCE].
+
+    `paused` are names of kinds, which may not be in a block up to `paused_until`. From `upgrade_height` on (0: none)
+    only programs that know the upgrade go on.
+    """
+
+    values: Annotated[tuple[ParameterValue, ...], Seq(Nested(ParameterValue), MAX_PARAMETERS)]
+    paused: Annotated[tuple[str, ...], Seq(Text(32), MAX_PAUSED)]
+    paused_until: Annotated[Height, U63]
+    upgrade: Annotated[str, Text(32)]
+    upgrade_height: Annotated[Height, U63]
+
+
+NOTHING_GOVERNED = Governed((), (), Height(0), "", Height(0))
+GOVERNED_KEY = state_key(Namespace.GOVERNED, b"")

@@ -8,6 +8,7 @@ from typing import Annotated
 from chain.codec import U63, Raw
 from chain.doc import Doc
 from chain.ledger import (
+    AgendaItem,
     AgendaKind,
     Namespace,
     Validator,
@@ -74,9 +75,9 @@ def _retire(context: Context) -> None:
         context.state.store(INDEX_KEY, ValidatorIndex(tuple(staying)))
 
 
-def prune_weights(context: Context, epoch: int) -> None:
+def prune_weights(context: Context, item: AgendaItem) -> None:
     """Forget a snapshot no job can refer to any more."""
-    context.state.delete(height_key(Namespace.WEIGHTS, epoch))
+    context.state.delete(height_key(Namespace.WEIGHTS, item.number))
 
 
 def validator_addresses(context: Context) -> tuple[Address, ...]:
@@ -90,3 +91,6 @@ def validator(context: Context, address: Address) -> Validator:
     data = context.state.get(state_key(Namespace.VALIDATOR, address))
     assert data is not None, "the index lists only validators that exist"
     return Validator.from_bytes(data)
+
+
+STEPS = {AgendaKind.WEIGHTS_PRUNED: prune_weights}

@@ -12,7 +12,7 @@ from typing import Annotated
 from chain.codec import U63, Raw
 from chain.doc import Doc
 from chain.ints import add, sub
-from chain.ledger import AgendaKind
+from chain.ledger import AgendaItem, AgendaKind
 from chain.types import Address, Grains
 from genesis.spec import Money
 from vm.context import Context
@@ -61,9 +61,13 @@ def earn_coinbase(context: Context, miner: Address) -> None:
     context.emit(CoinbaseEarned(miner, Grains(minted), tips))
 
 
-def mature_coinbase(context: Context, miner: Address, amount_grains: int) -> None:
+def mature_coinbase(context: Context, item: AgendaItem) -> None:
     """Move a coinbase that has waited long enough into its miner's balance."""
+    miner, amount_grains = Address(item.subject[:20]), item.number
     chain = context.chain
     context.put_chain(replace(chain, immature_grains=Grains(sub(chain.immature_grains, amount_grains))))
     context.credit(miner, amount_grains)
     context.emit(CoinbaseMatured(miner, Grains(amount_grains)))
+
+
+STEPS = {AgendaKind.COINBASE_MATURES: mature_coinbase}

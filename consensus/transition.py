@@ -16,22 +16,24 @@ from chain.codec import U63, Raw
 from chain.doc import Doc
 from chain.errors import Invalid
 from chain.hashing import Tag
-from chain.ledger import AgendaItem, AgendaKind, Ticket
+from chain.ledger import AgendaKind, Ticket
 from chain.merkle import list_root
 from chain.state.overlay import Overlay
 from chain.state.reader import StateReader
 from chain.types import NO_JOB, ZERO_HASH, Address, Grains, Hash32, Height, JobId, StateKey, TxId
 from compute.spec.claim import NO_BINDING, Binding
-from consensus.epochs import prune_weights, start_epoch
-from consensus.rewards import earn_coinbase, mature_coinbase
+from consensus import epochs, rewards
+from consensus.epochs import start_epoch
+from consensus.rewards import earn_coinbase
 from genesis.spec import ChainSpec
-from vm.context import Context
+from vm.context import Context, Step
 from vm.events import Happening
 from vm.execute import Parsed, execute
 from vm.fees import next_base_fee
-from vm.jobs.lifecycle import JOB_STEPS
+from vm.jobs import lifecycle
 from vm.jobs.record import load_job, store_job
-from vm.staking.unbonding import release
+from vm.kinds import keys, sessions
+from vm.staking import unbonding
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Transition:
     def __init__(self, spec: ChainSpec, state: StateReader, parent: Parent) -> None:
         """Run everything that comes before the transactions."""
         self._state = Overlay(state)
-        self.context = Context(spec, self._state, Height(parent.header.height + 1))
+        self.context = Context.at(spec, self._state, Height(parent.header.height + 1))
         self._transactions: list[bytes] = []
         self._receipts: list[Receipt] = []
         self._weight = 0
@@ -82,7 +84,7 @@ class Transition:
         _credit_parent(self.context, parent)
         start_epoch(self.context)
         for item in self.context.take_agenda():
-            _run(self.context, item)
+            STEPS[item.kind](self.context, item)
 
     def add(self, data: bytes, parsed: Parsed) -> Receipt:
         """Run one transaction.
@@ -157,12 +159,7 @@ def _credit_parent(context: Context, parent: Parent) -> None:
             context.emit(BlockBound(parent.binding.job, job.provider, parent.header.height))
 
 
-def _run(context: Context, item: AgendaItem) -> None:
-    if item.kind is AgendaKind.COINBASE_MATURES:
-        mature_coinbase(context, Address(item.subject[:20]), item.number)
-    elif item.kind is AgendaKind.WEIGHTS_PRUNED:
-        prune_weights(context, item.number)
-    elif item.kind is AgendaKind.STAKE_UNBONDED:
-        release(context, Address(item.subject[:20]), item.number)
-    else:
-        JOB_STEPS[item.kind](context, JobId(item.subject))
+STEPS: dict[AgendaKind, Step] = (
+    rewards.STEPS | epochs.STEPS | lifecycle.STEPS | unbonding.STEPS | keys.STEPS | sessions.STEPS
+)
+"""Everything the agenda can hold."""

@@ -56,6 +56,12 @@ def check_spec(spec: ChainSpec) -> None:
         )
     if rules.bonus_bp >= 10_000:
         raise Policy("SPEC_BONUS", found=rules.bonus_bp, allowed="below 10,000: a full bonus could be farmed")
+    if spec.governance.timelock_blocks < spec.governance.timelock_minimum_blocks:
+        raise Policy(
+            "SPEC_GOVERNANCE",
+            found=f"a timelock of {spec.governance.timelock_blocks} blocks",
+            allowed=f"at least {spec.governance.timelock_minimum_blocks}",
+        )
     if _minted(spec) > spec.money.cap_grains:
         raise Policy(
             "SPEC_SUPPLY", found=_minted(spec), allowed=f"at most the cap of {spec.money.cap_grains} grains"
@@ -66,7 +72,7 @@ def genesis_state(spec: ChainSpec) -> dict[StateKey, bytes | None]:
     """Every entry of the first state: balances, founding validators with their frozen weights, chain-wide numbers."""
     state: dict[StateKey, bytes | None] = {}
     for allocation in spec.allocations:
-        account = Account(0, allocation.balance_grains)
+        account = Account(0, allocation.balance_grains, 0)
         state[state_key(Namespace.ACCOUNT, allocation.address)] = account.to_bytes()
     stakes = {address_of(v.public_key): v for v in spec.validators}
     for address, founder in stakes.items():

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from chain.errors import Policy
 from chain.types import Grains
-from genesis.spec import GRAINS_PER_TILE, ChainSpec, JobRules, Money, Pace
+from genesis.spec import (
+    GRAINS_PER_TILE,
+    AccountRules,
+    ChainSpec,
+    GovernanceRules,
+    JobRules,
+    Money,
+    Pace,
+    ProviderRules,
+    StakeRules,
+)
 
 _MONEY = Money(
     cap_grains=Grains(10**9 * GRAINS_PER_TILE),  # a billion TILE: below 2^60 grains, sums stay inside 63 bits
@@ -18,9 +28,37 @@ _MONEY = Money(
     base_fee_floor_grains=Grains(100),
     base_fee_step_divisor=8,  # EIP-1559: at most one eighth up or down per block
     byte_fee_grains=Grains(1),
+    block_target_bp=5_000,  # EIP-1559: twice the target fits into a block
     block_weight_limit=4_000,
     dust_grains=Grains(1_000),  # a new account must hold at least this, or state grows for nothing
     minimum_stake_grains=Grains(1_000 * GRAINS_PER_TILE),
+)
+
+_ACCOUNTS = AccountRules(
+    key_delay_blocks=10,  # 20 s: long enough to cancel by hand, short enough to see it happen
+    session_deposit_grains=Grains(GRAINS_PER_TILE // 100),
+)
+_STAKING = StakeRules(
+    unbonding_blocks=60,  # two minutes; what jobs in flight need is longer and decides
+    share_cap_bp=2_000,
+    commission_cap_bp=5_000,
+    commission_change_bp=100,  # one point at a time, so that nobody is surprised
+    notice_blocks=20,
+)
+_GOVERNANCE = GovernanceRules(
+    deposit_grains=Grains(100 * GRAINS_PER_TILE),
+    deposit_blocks=60,
+    voting_blocks=40,  # 80 s: a tutorial votes and sees the end
+    timelock_blocks=10,
+    timelock_minimum_blocks=5,
+    pause_maximum_blocks=300,
+    quorum_bp=2_000,
+    pass_bp=5_000,
+    veto_bp=3_340,
+)
+_PROVIDERS = ProviderRules(
+    deposit_grains=Grains(GRAINS_PER_TILE),
+    heartbeat_blocks=8,  # half an epoch
 )
 
 _DEV_JOBS = JobRules(
@@ -73,6 +111,10 @@ PRESETS = {
             epoch_blocks=16,
         ),
         money=_MONEY,
+        accounts=_ACCOUNTS,
+        staking=_STAKING,
+        governance=_GOVERNANCE,
+        providers=_PROVIDERS,
         jobs=_DEV_JOBS,
         allocations=(),
         validators=(),
@@ -92,6 +134,10 @@ PRESETS = {
             epoch_blocks=8,  # a whole epoch fits into a test
         ),
         money=_MONEY,
+        accounts=_ACCOUNTS,
+        staking=_STAKING,
+        governance=_GOVERNANCE,
+        providers=_PROVIDERS,
         jobs=_DEV_JOBS,
         allocations=(),
         validators=(),

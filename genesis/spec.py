@@ -40,10 +40,67 @@ class Money(Record):
     base_fee_floor_grains: Annotated[Grains, Uint(minimum=1)]
     base_fee_step_divisor: Annotated[int, Uint(minimum=1)]
     byte_fee_grains: Annotated[Grains, U63]
+    block_target_bp: Annotated[int, Uint(10_000, 1)]
+    """Fullness of a block at which the base fee stays as it is."""
     block_weight_limit: Annotated[int, Uint(MAX_BLOCK_TRANSACTIONS, 30)]
     """Room for the heaviest kind (challenge.prove); every kind weighs 1 or more, so a full block fits into a body."""
     dust_grains: Annotated[Grains, U63]
     minimum_stake_grains: Annotated[Grains, Uint(minimum=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRules(Record):
+    """Keys of an account other than its own, and keys with limits."""
+
+    key_delay_blocks: Annotated[int, Uint(1 << 32, 1)]
+    """From asking for other keys until they hold, at least: time to notice a theft and to cancel."""
+    session_deposit_grains: Annotated[Grains, U63]
+    """Locked for each live session key."""
+
+
+@dataclass(frozen=True, slots=True)
+class StakeRules(Record):
+    """Stake, and what validators may take for their work."""
+
+    unbonding_blocks: Annotated[int, Uint(1 << 32, 1)]
+    """From leaving a validator until stake can be spent; longer where weights frozen with it are kept longer."""
+    share_cap_bp: Annotated[int, BASIS_POINTS]
+    """Of all weight, that one validator may have with the stake of others."""
+    commission_cap_bp: Annotated[int, BASIS_POINTS]
+    commission_change_bp: Annotated[int, BASIS_POINTS]
+    """By how much a commission may rise at a time."""
+    notice_blocks: Annotated[int, Uint(1 << 32, 1)]
+    """From announcing another commission until it holds, and until the next one may be announced."""
+
+
+@dataclass(frozen=True, slots=True)
+class GovernanceRules(Record):
+    """How the rules change; none of these periods can be governed but the timelock."""
+
+    deposit_grains: Annotated[Grains, Uint(minimum=1)]
+    """Collected for a proposal before anybody votes."""
+    deposit_blocks: Annotated[int, Uint(1 << 32, 1)]
+    voting_blocks: Annotated[int, Uint(1 << 32, 1)]
+    timelock_blocks: Annotated[int, Uint(1 << 32, 1)]
+    """From the end of a vote until what it decided happens."""
+    timelock_minimum_blocks: Annotated[int, Uint(1 << 32, 1)]
+    pause_maximum_blocks: Annotated[int, Uint(1 << 32, 1)]
+    quorum_bp: Annotated[int, BASIS_POINTS]
+    """Part of all power that has to vote."""
+    pass_bp: Annotated[int, BASIS_POINTS]
+    """What yes must exceed, of yes, no and veto together."""
+    veto_bp: Annotated[int, BASIS_POINTS]
+    """What veto must stay under, of all votes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRules(Record):
+    """Entries in the list of providers."""
+
+    deposit_grains: Annotated[Grains, U63]
+    """Locked while an account is on the list."""
+    heartbeat_blocks: Annotated[int, Uint(1 << 16, 1)]
+    """From the beginning of an epoch until a heartbeat for it is too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +185,10 @@ class ChainSpec(Record):
     """1 lets nodes of this network run with deliberate faults (`node run --fault`); never on a public network."""
     pace: Pace
     money: Money
+    accounts: AccountRules
+    staking: StakeRules
+    governance: GovernanceRules
+    providers: ProviderRules
     jobs: JobRules
     allocations: Annotated[tuple[Allocation, ...], Seq(Nested(Allocation), 4096)]
     validators: Annotated[tuple[FoundingValidator, ...], Seq(Nested(FoundingValidator), MAX_VALIDATORS)]

@@ -15,6 +15,7 @@ from chain.bech32m import encode_address
 from chain.blocks import Block, certificate_hash
 from chain.errors import Invalid
 from chain.hashing import Tag
+from chain.keys import address_of
 from chain.merkle import list_root
 from compute.spec.certificate import Certificate
 from compute.spec.profiles import PROFILES
@@ -117,9 +118,14 @@ def _transaction(index: int, data: bytes, chain_id: bytes, spec: ChainSpec | Non
     except Invalid as error:
         yield Finding(Mark.FAILED, what, str(error))
         return
-    yield Finding(
-        Mark.OK, what, f"{parsed.kind.name} {parsed.transaction.id.hex()[:16]}…, signature of its sender"
+    signers = parsed.transaction.signers
+    own = [address_of(key) for key in signers] == [parsed.transaction.sender]
+    signed = (
+        "signature of its sender"
+        if own
+        else f"{len(signers)} signatures; for whom they speak, the state says"
     )
+    yield Finding(Mark.OK, what, f"{parsed.kind.name} {parsed.id.hex()[:16]}…, {signed}")
     if isinstance(parsed.body, ChallengeProve):
         yield _challenge(index, parsed, parsed.body.proof, spec)
 

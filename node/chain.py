@@ -105,7 +105,7 @@ class Chain:
 
     def context(self) -> Context:
         """A scratch context on the head's state, at the height of the next block; nothing it does is kept."""
-        return Context(self.spec, Overlay(self._tree), Height(self.head.height + 1))
+        return Context.at(self.spec, Overlay(self._tree), Height(self.head.height + 1))
 
     def block(self, block: BlockHash) -> Block | None:
         data = self._kv.get(tables.block_key(block))

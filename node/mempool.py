@@ -12,7 +12,6 @@ from heapq import heapify, heappop, heapreplace
 
 from chain.blocks import Block
 from chain.errors import Invalid, Policy, TileworkError
-from chain.ledger import Account
 from chain.types import Address, Grains, TxId
 from node.chain import Chain, HeadChange
 from vm.context import Context
@@ -217,7 +216,7 @@ def _after(context: Context, transaction: Transaction, queue: Mapping[int, tuple
         if parsed.kind.sponsor is None
     )
     left = Grains(max(0, account.balance_grains - fees))
-    context.put_account(transaction.sender, Account(transaction.nonce, left))
+    context.put_account(transaction.sender, account.but(nonce=transaction.nonce, balance_grains=left))
     return context
 
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from vm.envelope import check_authorisation
+from vm.envelope import check_signatures
 from vm.execute import Parsed
 
 CORES = len(os.sched_getaffinity(0))
@@ -35,4 +35,4 @@ def check_authorisations(parsed: Sequence[Parsed], threads: int = CORES) -> None
 
 def _check_chunk(parsed: Sequence[Parsed]) -> None:
     for each in parsed:
-        check_authorisation(each.transaction, each.id)
+        check_signatures(each.transaction, each.id)

@@ -34,6 +34,8 @@ class Situation:
     nonce: int
     """The sender's next one, waiting transactions counted."""
     balance_grains: int
+    waiting: int = 0
+    """Transactions of the sender in the node's pool."""
 
 
 def build(

@@ -8,13 +8,12 @@ from typing import TypeVar
 
 from chain.codec import Record
 from chain.state.reader import StateReader
-from chain.types import Address, StateKey
+from chain.types import Address, AssetId, StateKey
 from vm.assets.limits import SLOTS
 from vm.assets.opinion import OpinionKind, opinion_key
 from vm.assets.record import (
     COUNT_KEY,
     AssetCount,
-    AssetId,
     AssetNumber,
     Holding,
     Version,

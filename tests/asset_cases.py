@@ -12,14 +12,12 @@ from typing import Any
 from chain.codec import Record
 from chain.hashing import Tag, h256
 from chain.keys import SigningKey
-from chain.types import NO_JOB, Grains, Hash32, JobId
+from chain.types import NO_ASSET, NO_JOB, AssetId, Grains, Hash32, JobId
 from tests.builders import TILE, Ledger, key
 from vm.assets.limits import SLOTS
 from vm.assets.opinion import OpinionKind
 from vm.assets.record import (
-    NO_ASSET,
     Asset,
-    AssetId,
     AssetType,
     Derivatives,
     Holding,

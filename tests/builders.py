@@ -20,6 +20,7 @@ from chain.hashing import Tag, h256
 from chain.keys import SigningKey, address_of
 from chain.kv import MemoryKV, Sync
 from chain.ledger import (
+    EMPTY_ACCOUNT,
     EMPTY_POOL,
     Account,
     AgendaItem,
@@ -99,17 +100,25 @@ class Ledger:
         return self.parent.header.height
 
     def sign(
-        self, signer: SigningKey, body: Record, /, *, nonce: int | None = None, **changes: Any
+        self,
+        signer: SigningKey,
+        body: Record,
+        /,
+        *others: SigningKey,
+        sender: Address | None = None,
+        nonce: int | None = None,
+        **changes: Any,
     ) -> Transaction:
         """A transaction with the next nonce, counting those signed for the same block before it."""
+        sender = sender or signer.address
         if nonce is None:
-            nonce = self._nonces.get(signer.address, self.account(signer.address).nonce)
-        self._nonces[signer.address] = nonce + 1
+            nonce = self._nonces.get(sender, self.account(sender).nonce)
+        self._nonces[sender] = nonce + 1
         fields: dict[str, Any] = {
             "version": 1,
             "chain_id": self.spec.chain_id,
             "kind": KIND_OF[type(body)],
-            "sender": signer.address,
+            "sender": sender,
             "nonce": nonce,
             "max_fee_grains": Grains(TILE),
             "tip_grains": Grains(0),
@@ -117,7 +126,7 @@ class Ledger:
             "body": body.to_bytes(),
             "authorisations": (),
         }
-        return Transaction(**(fields | changes)).signed(signer)
+        return Transaction(**(fields | changes)).signed(signer, *others)
 
     def forget(self) -> None:
         """Nothing that was signed and not mined counts any more."""
@@ -200,7 +209,7 @@ class Ledger:
 
     def account(self, address: Address) -> Account:
         data = self.tree.get(state_key(Namespace.ACCOUNT, address))
-        return Account.from_bytes(data) if data is not None else Account(0, Grains(0))
+        return Account.from_bytes(data) if data is not None else EMPTY_ACCOUNT
 
     def balance(self, who: SigningKey) -> int:
         return self.account(who.address).balance_grains
@@ -306,7 +315,7 @@ def _places_by_height() -> dict[StateKey, tuple[Namespace, int]]:
 def require_declared(transaction: Transaction, receipt: Receipt) -> None:
     """A kind fails only with its own codes, and causes only its own events and those of its operations [TX-KIND]."""
     kind = KINDS[transaction.kind]
-    assert not receipt.code or receipt.code.split("(")[0] in {rule.code for rule in kind.rules}
+    assert not receipt.code or receipt.code.split("(")[0] in {"SCOPE", *(rule.code for rule in kind.rules)}
     if kind.in_batch or kind.sponsor is not None:
         assert {event.name for event in receipt.events} <= {event.__name__ for event in kind.events}
 

@@ -36,7 +36,7 @@ class ProvingState:
 def accounts(count: int) -> ProvingState:
     """Accounts 0..count-1, account i with a balance of i grains and nonce 1."""
     return ProvingState(
-        {(Namespace.ACCOUNT, address(i)): Account(1, Grains(i)).to_bytes() for i in range(count)}
+        {(Namespace.ACCOUNT, address(i)): Account(1, Grains(i), 0).to_bytes() for i in range(count)}
     )
 
 

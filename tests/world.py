@@ -252,7 +252,7 @@ def _check_failure(
     """A failing transaction leaves its fee and its nonce [TX-EXEC]."""
     assert receipt.events == ()
     cost = receipt.burned_grains + receipt.tip_grains
-    assert after == Account(before.nonce + 1, Grains(before.balance_grains - cost))
+    assert after == before.but(nonce=before.nonce + 1, balance_grains=before.balance_grains - cost)
     paid = replace(
         chain_before,
         burned_grains=Grains(chain_before.burned_grains + receipt.burned_grains),

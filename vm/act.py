@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from chain.codec import Record
-from chain.types import Address, PublicKey
+from chain.codec import Record, pack
+from chain.hashing import Tag, h256
+from chain.types import Address, Hash32, PublicKey
+from vm.accounts.session import Session
 from vm.context import Context
 from vm.envelope import Transaction
 from vm.rules import Check, Refusal, check
@@ -23,12 +25,19 @@ class Call:
     nonce: int
     public_key: PublicKey
     """The key that signed for the sender."""
+    session: Session | None = None
+    """The session whose key signed, as it was before this; None if keys of the account itself did."""
     place: int | None = None
 
     @staticmethod
-    def of(transaction: Transaction) -> Call:
+    def of(transaction: Transaction, session: Session | None) -> Call:
         """The call of a transaction's own body."""
-        return Call(transaction.sender, transaction.nonce, transaction.authorisations[0].public_key)
+        return Call(transaction.sender, transaction.nonce, transaction.authorisations[0].public_key, session)
+
+    def object_id(self, tag: Tag) -> Hash32:
+        """Names what this creates: sender and nonce occur once, and so does the place in a batch [TX-OBJECT]."""
+        named = [self.sender, self.nonce] if self.place is None else [self.sender, self.nonce, self.place]
+        return h256(tag, pack(named))
 
     def at(self, place: int) -> Call:
         """The call of operation number `place`."""

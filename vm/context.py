@@ -6,19 +6,23 @@ identity (see chain.ledger.ChainState), so conservation can be read here rather 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from chain.blocks import Event
 from chain.errors import Invalid
 from chain.ints import add, sub
 from chain.ledger import (
     EMPTY_ACCOUNT,
+    GOVERNED_KEY,
+    NOTHING_GOVERNED,
     TICKET_RING,
     Account,
     AgendaItem,
     AgendaKind,
     AgendaLength,
     ChainState,
+    Governed,
     Namespace,
     Ticket,
     TicketRing,
@@ -27,8 +31,9 @@ from chain.ledger import (
     state_key,
 )
 from chain.state.overlay import Overlay
-from chain.types import Address, Grains, Height
+from chain.types import Address, Grains, Height, StateKey
 from genesis.spec import ChainSpec
+from vm.accounts.session import Session
 from vm.events import Happening
 
 CHAIN_KEY = state_key(Namespace.CHAIN, b"")
@@ -37,18 +42,51 @@ AGENDA_ROOM = 4096
 """A sender may not add a step to a height that has this many."""
 
 
+Step = Callable[["Context", AgendaItem], None]
+"""What the protocol does by itself when a height is reached; each module that has some lists them as STEPS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spender:
+    """A session key at work: every debit of its owner is counted against the limits under `key`."""
+
+    owner: Address
+    key: StateKey
+
+
+def in_force(founding: ChainSpec, governed: Governed) -> ChainSpec:
+    """The constants a network was founded with, as governance has changed them."""
+    spec = founding
+    for each in governed.values:
+        group, _, name = each.name.partition(".")
+        spec = replace(spec, **{group: replace(getattr(spec, group), **{name: each.value})})
+    return spec
+
+
 @dataclass(slots=True)
 class Context:
     """The scratch pad of one transaction or one automatic step; `child` scopes are merged or dropped as a whole."""
 
     spec: ChainSpec
+    """The constants in force in this block."""
     state: Overlay
     height: Height
+    paused: frozenset[str] = frozenset()
+    """Names of kinds that may not be in this block."""
+    spender: Spender | None = None
+    """The session key that acts, if one does."""
     events: list[Event] = field(default_factory=list)
+
+    @staticmethod
+    def at(founding: ChainSpec, state: Overlay, height: Height) -> Context:
+        """For the block of this height, on the state of its parent: what was governed by then holds [GOV-FORCE]."""
+        governed = state.load(GOVERNED_KEY, Governed) or NOTHING_GOVERNED
+        paused = governed.paused if height <= governed.paused_until else ()
+        return Context(in_force(founding, governed), state, height, frozenset(paused))
 
     def child(self) -> Context:
         """A scope whose changes and events vanish unless `merge` is called."""
-        return Context(self.spec, self.state.child(), self.height)
+        return Context(self.spec, self.state.child(), self.height, self.paused, self.spender)
 
     def merge(self, child: Context) -> None:
         """Take over everything a finished child scope did."""
@@ -68,14 +106,22 @@ class Context:
         self.state.store(state_key(Namespace.ACCOUNT, address), account)
 
     def debit(self, address: Address, amount: int) -> None:
-        """Take coins out of a balance; the caller puts them somewhere.  Raises: Invalid BALANCE."""
+        """Take coins out of a balance; the caller puts them somewhere.
+
+        Raises: Invalid BALANCE, and SCOPE if a session key acts and may not spend as much.
+        """
         account = self.account(address)
         if account.balance_grains < amount:
             raise Invalid("BALANCE", found=account.balance_grains, allowed=f"at least {amount} grains")
+        self._count(address, amount)
         self.put_account(address, account.but(balance_grains=Grains(account.balance_grains - amount)))
 
     def use_nonce(self, address: Address, fee_grains: int) -> None:
-        """Count a transaction of an account that holds the fee, and take the fee; the caller puts it somewhere."""
+        """Count a transaction of an account that holds the fee, and take the fee; the caller puts it somewhere.
+
+        Raises: Invalid SCOPE as `debit` does.
+        """
+        self._count(address, fee_grains)
         account = self.account(address)
         balance = Grains(account.balance_grains - fee_grains)
         self.put_account(address, account.but(nonce=account.nonce + 1, balance_grains=balance))
@@ -85,6 +131,14 @@ class Context:
         if amount:
             account = self.account(address)
             self.put_account(address, account.but(balance_grains=Grains(add(account.balance_grains, amount))))
+
+    def _count(self, address: Address, amount: int) -> None:
+        """Count what a session key spends of its owner's money [SESSION-LIMITS]."""
+        spender = self.spender
+        if spender is not None and amount and spender.owner == address:
+            session = self.state.load(spender.key, Session)
+            assert session is not None, "only the agenda and the owner's own keys end a session"
+            self.state.store(spender.key, session.having_spent(amount, self.height))
 
     # -- chain-wide numbers -----------------------------------------------------------------------------------------
 

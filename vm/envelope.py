@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Annotated, ClassVar
 
 from chain.blocks import MAX_TRANSACTION_BYTES
 from chain.codec import U63, Blob, Nested, Raw, Record, Seq, Text, Uint, pack
 from chain.errors import Invalid
 from chain.hashing import Tag, h256
-from chain.keys import SigningKey, address_of, verify
+from chain.keys import SigningKey, verify
 from chain.types import Address, Grains, Height, PublicKey, Signature, TxId
 
 TRANSACTION_VERSION = 1
+MAX_SIGNATURES = 16
+SIGNATURE_BYTES = 101
+"""What one more signature adds to a transaction, with its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +47,45 @@ class Transaction(Record):
     tip_grains: Annotated[Grains, U63]
     valid_until: Annotated[Height, U63]
     body: Annotated[bytes, Blob(MAX_TRANSACTION_BYTES)]
-    authorisations: Annotated[tuple[Authorisation, ...], Seq(Nested(Authorisation), 16)]
+    authorisations: Annotated[tuple[Authorisation, ...], Seq(Nested(Authorisation), MAX_SIGNATURES)]
 
     @property
     def id(self) -> TxId:
         """BLAKE2b-256 of the body without signatures."""
         return TxId(h256(Tag.TX_ID, pack(self.to_wire()[:-1])))
 
-    def signed(self, key: SigningKey) -> Transaction:
-        """This transaction with the one authorisation of `key`."""
-        return replace(
-            self, authorisations=(Authorisation(PublicKey(key.public_key), Signature(key.sign(self.id))),)
-        )
+    @property
+    def signers(self) -> list[PublicKey]:
+        """The keys that it says have signed it."""
+        return [each.public_key for each in self.authorisations]
+
+    def signed(self, *keys: SigningKey) -> Transaction:
+        """This transaction with the authorisations of these keys and no others."""
+        made = (Authorisation(PublicKey(key.public_key), Signature(key.sign(self.id))) for key in keys)
+        return self.with_signatures(tuple(made))
+
+    def with_signatures(self, authorisations: Sequence[Authorisation]) -> Transaction:
+        """This transaction with these authorisations, in their order on the wire."""
+        ordered = sorted(authorisations, key=lambda each: each.public_key)
+        return replace(self, authorisations=tuple(ordered))
 
 
-def check_authorisation(transaction: Transaction, identity: TxId) -> None:
-    """The sender's own key, and nobody else's, has signed `identity`, which is the transaction's [TX-AUTH].
+def check_signatures(transaction: Transaction, identity: TxId) -> None:
+    """Every key that is named, each once and in ascending order, has signed `identity` [TX-SIGNED].
+
+    `identity` is the transaction's. Whether these keys speak for the sender is a question to the state.
 
     Raises: Invalid BAD_AUTH.
     """
-    if len(transaction.authorisations) != 1:
-        raise Invalid("BAD_AUTH", found=f"{len(transaction.authorisations)} signatures", allowed="one")
-    (authorisation,) = transaction.authorisations
-    if address_of(authorisation.public_key) != transaction.sender:
-        raise Invalid("BAD_AUTH", found="a key of another address", allowed="the sender's key")
-    if not verify(authorisation.public_key, identity, authorisation.signature):
+    named = [each.public_key for each in transaction.authorisations]
+    if not named or any(key >= following for key, following in pairwise(named)):
         raise Invalid(
-            "BAD_AUTH", found="a signature that does not verify", allowed="a valid Ed25519 signature"
+            "BAD_AUTH",
+            found=f"{len(named)} signatures",
+            allowed=f"1 to {MAX_SIGNATURES}, by ascending keys, each once",
         )
+    for each in transaction.authorisations:
+        if not verify(each.public_key, identity, each.signature):
+            raise Invalid(
+                "BAD_AUTH", found="a signature that does not verify", allowed="a valid Ed25519 signature"
+            )

@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from chain.blocks import Receipt
 from chain.codec import Record
 from chain.errors import Invalid
+from chain.keys import address_of
 from chain.types import Grains, TxId
+from vm.accounts.authority import authority_of
+from vm.accounts.scope import kinds_in, require_scope
+from vm.accounts.session import Session, find_session, session_id, session_key
 from vm.act import Call
-from vm.context import Context
-from vm.envelope import Transaction, check_authorisation
+from vm.context import Context, Spender
+from vm.envelope import SIGNATURE_BYTES, Transaction, check_signatures
 from vm.fees import Fee, fee
 from vm.kind import Kind
 from vm.registry import kind_named
@@ -26,9 +30,15 @@ ENVELOPE_RULES = (
     Rule("SIZE", "it is no longer than its kind may be"),
     Rule("CHAIN_ID", "it is meant for this network"),
     Rule("BATCH_KIND", "every operation of a batch is of a kind that may stand in one"),
-    Rule("BAD_AUTH", "the sender's key, and no other, has signed it"),
+    Rule("BAD_AUTH", "keys that speak for the sender, and no others, have signed it"),
     Rule("EXPIRED", "the height is at most `valid_until`"),
     Rule("NONCE", "the nonce is the account's"),
+    Rule(
+        "SCOPE",
+        "a session key asks for no more than it was granted; a debit that shows only while the transaction takes "
+        "effect fails it with this code",
+    ),
+    Rule("PAUSED", "governance has not paused the kind"),
     Rule("TIP", "nobody tips where a sponsor pays"),
     Rule("RANGE", "fee and tip together stay below 2^63 grains"),
     Rule("FEE_TOO_LOW", "`max_fee_grains` covers fee and tip"),
@@ -39,7 +49,7 @@ ENVELOPE_RULES = (
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A transaction that is well formed and carries its sender's signature; independent of any state."""
+    """A transaction that is well formed, and signed by the keys it names; independent of any state."""
 
     transaction: Transaction
     id: TxId
@@ -49,8 +59,8 @@ class Parsed:
 
     @property
     def weight(self) -> int:
-        """Units of execution it takes in a block."""
-        return self.kind.weight_of(self.body)
+        """Units of execution it takes in a block: one more for each signature after the first [TX-SIGNED]."""
+        return self.kind.weight_of(self.body) + max(0, len(self.transaction.authorisations) - 1)
 
 
 def parse(data: bytes, chain_id: bytes) -> Parsed:
@@ -59,7 +69,7 @@ def parse(data: bytes, chain_id: bytes) -> Parsed:
     Raises: Invalid ENC_*, KIND, SIZE, CHAIN_ID, BAD_AUTH.
     """
     parsed = decode(data, chain_id)
-    check_authorisation(parsed.transaction, parsed.id)
+    check_signatures(parsed.transaction, parsed.id)
     return parsed
 
 
@@ -70,8 +80,9 @@ def decode(data: bytes, chain_id: bytes) -> Parsed:
     """
     transaction = Transaction.from_bytes(data)
     kind = kind_named(transaction.kind)
-    if len(data) > kind.max_bytes:
-        raise Invalid("SIZE", found=f"{len(data)} bytes", allowed=f"{kind.max_bytes} bytes for {kind.name}")
+    limit = kind.max_bytes + SIGNATURE_BYTES * max(0, len(transaction.authorisations) - 1)
+    if len(data) > limit:
+        raise Invalid("SIZE", found=f"{len(data)} bytes", allowed=f"{limit} bytes for {kind.name}")
     if transaction.chain_id != chain_id:
         raise Invalid(
             "CHAIN_ID",
@@ -96,8 +107,15 @@ def quote(context: Context, parsed: Parsed) -> Fee:
 def check_includable(context: Context, parsed: Parsed) -> Fee:
     """Whether the transaction may stand in a block on this state; returns its fee, changes nothing.
 
-    Raises: Invalid EXPIRED, NONCE, FEE_TOO_LOW, BALANCE, TIP, and the codes of a sponsored kind's checks.
+    Raises:
+        Invalid: EXPIRED, NONCE, BAD_AUTH, SCOPE, PAUSED, FEE_TOO_LOW, BALANCE, TIP, and the codes of a sponsored
+            kind's checks.
     """
+    return _admit(context, parsed)[0]
+
+
+def _admit(context: Context, parsed: Parsed) -> tuple[Fee, Call]:
+    """Fee and call of a transaction that may stand in a block."""
     transaction = parsed.transaction
     if context.height > transaction.valid_until:
         raise Invalid(
@@ -106,14 +124,16 @@ def check_includable(context: Context, parsed: Parsed) -> Fee:
     account = context.account(transaction.sender)
     if transaction.nonce != account.nonce:
         raise Invalid("NONCE", found=transaction.nonce, allowed=account.nonce)
+    call = caller(context, parsed)
+    _require_running(context, parsed)
     cost = quote(context, parsed)
     if parsed.kind.sponsor is not None:
         if transaction.tip_grains:
             raise Invalid(
                 "TIP", found=transaction.tip_grains, allowed="0: the audit escrow pays for this kind"
             )
-        parsed.kind.require(context, Call.of(transaction), parsed.body)
-        return cost
+        parsed.kind.require(context, call, parsed.body)
+        return cost, call
     if transaction.max_fee_grains < cost.total:
         raise Invalid(
             "FEE_TOO_LOW", found=transaction.max_fee_grains, allowed=f"at least {cost.total} grains"
@@ -122,7 +142,47 @@ def check_includable(context: Context, parsed: Parsed) -> Fee:
         raise Invalid(
             "BALANCE", found=account.balance_grains, allowed=f"at least the fee of {cost.total} grains"
         )
-    return cost
+    if call.session is not None:
+        call.session.having_spent(cost.total, context.height)
+    return cost, call
+
+
+def caller(context: Context, parsed: Parsed) -> Call:
+    """In whose name, and with which session if it was not the account's own keys that signed [TX-AUTH].
+
+    Raises: Invalid BAD_AUTH, SCOPE.
+    """
+    session = _session(context, parsed.transaction)
+    if session is not None:
+        require_scope(session, parsed.kind.name, parsed.body)
+    return Call.of(parsed.transaction, session)
+
+
+def _session(context: Context, transaction: Transaction) -> Session | None:
+    """The session whose key signed; None if the account's own keys did.  Raises: Invalid BAD_AUTH."""
+    sender, signers = transaction.sender, transaction.signers
+    if context.account(sender).keyed:
+        (keys,) = authority_of(context.state, sender).current
+        if keys.allows(signers):
+            return None
+    elif len(signers) == 1 and address_of(signers[0]) == sender:
+        return None
+    session = find_session(context.state, session_id(sender, signers[0])) if len(signers) == 1 else None
+    if session is None:
+        raise Invalid(
+            "BAD_AUTH",
+            found=f"{len(signers)} keys",
+            allowed="keys, or a session key, that speak for the sender",
+        )
+    return session
+
+
+def _require_running(context: Context, parsed: Parsed) -> None:
+    """Raises: Invalid PAUSED if governance has stopped the kind, or that of an operation."""
+    if context.paused:
+        for name in kinds_in(parsed.kind.name, parsed.body):
+            if name in context.paused:
+                raise Invalid("PAUSED", found=name, allowed="kinds that governance has not paused")
 
 
 def execute(context: Context, parsed: Parsed) -> Receipt:
@@ -131,8 +191,9 @@ def execute(context: Context, parsed: Parsed) -> Receipt:
     Raises: Invalid if the transaction may not be in a block at all.
     """
     transaction, kind, body = parsed.transaction, parsed.kind, parsed.body
-    call = Call.of(transaction)
-    cost = check_includable(context, parsed)
+    cost, call = _admit(context, parsed)
+    if call.session is not None:
+        context.spender = Spender(transaction.sender, session_key(call.session.identity))
     burned = cost.burned
     if kind.sponsor is not None:
         burned = kind.pay(context, call, body, cost.burned)

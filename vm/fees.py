@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chain.ints import u63
+from chain.ints import share_bp, u63
 from genesis.spec import Money
 
 
@@ -26,8 +26,8 @@ def fee(money: Money, base_fee_grains: int, *, weight: int, size_bytes: int, tip
 
 
 def next_base_fee(money: Money, base_fee_grains: int, used_weight: int) -> int:
-    """Move by at most one eighth towards a half-full block, never under the floor (EIP-1559's shape) [FEE-2]."""
-    target = money.block_weight_limit // 2
+    """Move by at most one eighth towards the target fullness, never under the floor (EIP-1559's shape) [FEE-2]."""
+    target = max(1, share_bp(money.block_weight_limit, money.block_target_bp))
     distance = abs(used_weight - target)
     step = base_fee_grains * distance // target // money.base_fee_step_divisor
     if used_weight > target:

@@ -58,6 +58,10 @@ class Kind:
     """Locked for the object it creates, and paid back when that ends."""
     alone: bool = False
     """May not be an operation of a batch."""
+    owner_only: bool = False
+    """No session key may be granted it, or do it."""
+    pausable: bool = False
+    """Governance may stop it for a while: it begins something that others would have to finish [GOV-PAUSE]."""
     weigh: Callable[[Any], int] | None = None
     """Weight of a body, for kinds whose weight depends on it."""
 

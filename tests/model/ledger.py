@@ -31,6 +31,7 @@ from tests.model.state import (
     UNBONDED,
     WEIGHTS_PRUNED,
     State,
+    new_account,
 )
 
 TICKET_RING = 16
@@ -70,7 +71,7 @@ class Model:
         staked = sum(founder.stake_grains for founder in spec.validators)
         self.state = State(base_fee=spec.money.base_fee_grains, minted=given + staked)
         for allocation in spec.allocations:
-            self.state.accounts[allocation.address] = {"nonce": 0, "balance": allocation.balance_grains}
+            self.state.accounts[allocation.address] = new_account(allocation.balance_grains)
         for founder in spec.validators:
             self._enlist(founder.public_key, founder.stake_grains)
         self.state.weights[0] = self._weights()
@@ -102,7 +103,7 @@ class Model:
     def end(self, winner: Winner) -> None:
         """The base fee; the block is the head now."""
         money, state = self.spec.money, self.state
-        target = money.block_weight_limit // 2
+        target = max(1, money.block_weight_limit * money.block_target_bp // 10_000)
         change = state.base_fee * abs(self.weight - target) // target // money.base_fee_step_divisor
         if self.weight > target:
             state.base_fee += max(1, change)
@@ -146,13 +147,14 @@ class Model:
 
     def add(self, data: bytes) -> Receipt:
         """Run one transaction.  Raises: Refused if it may not be in this block; nothing has changed then."""
-        kind, sender, nonce, tip, most, until, body, key = self._parse(data)
-        weight = weight_of(kind, body)
+        kind, sender, nonce, tip, most, until, body, keys = self._parse(data)
+        weight = weight_of(kind, body) + len(keys) - 1
         money = self.spec.money
         fits = self.weight + weight <= money.block_weight_limit and self.bytes + len(data) <= BODY_LIMIT_BYTES
         require(fits, "BLOCK_FULL")
         require(self.height <= until, "EXPIRED")
         require(nonce == self.account(sender)["nonce"], "NONCE")
+        require(len(keys) == 1 and address_of(PublicKey(keys[0])) == sender, "BAD_AUTH")
         burned = in_range(self.state.base_fee * weight + money.byte_fee_grains * len(data))
         if kind == "job.attest":
             require(tip == 0, "TIP")
@@ -163,28 +165,28 @@ class Model:
             self.debit(sender, burned + tip)
             self.state.burned += burned
             self.state.pending_tips += tip
-        self.state.accounts.setdefault(sender, {"nonce": 0, "balance": 0})["nonce"] += 1
-        code = self._attempt(kind, key, [sender, nonce], body)
+        self.state.accounts.setdefault(sender, new_account())["nonce"] += 1
+        code = self._attempt(kind, keys[0], [sender, nonce], body)
         self.weight += weight
         self.bytes += len(data)
         assert self.state.conserves()
         return Receipt(code, weight, burned, tip)
 
-    def _parse(self, data: bytes) -> tuple[str, bytes, int, int, int, int, Any, bytes]:
+    def _parse(self, data: bytes) -> tuple[str, bytes, int, int, int, int, Any, list[bytes]]:
         """Everything that needs no state, in the order of [TX-EXEC]."""
         envelope = unpack(data, ENVELOPE, ENVELOPE_BYTES)
         _, chain_id, kind, sender, nonce, most, tip, until, packed, authorisations = envelope
         require(kind in KINDS, "KIND")
         _, largest, shape = KINDS[kind]
-        require(len(data) <= largest, "SIZE")
+        require(len(data) <= largest + 101 * max(0, len(authorisations) - 1), "SIZE")
         require(chain_id == self.spec.chain_id, "CHAIN_ID")
         body = unpack(packed, shape, BODY_BYTES.get(kind, largest))
-        require(len(authorisations) == 1, "BAD_AUTH")
-        ((key, signature),) = authorisations
-        require(address_of(PublicKey(key)) == sender, "BAD_AUTH")
         identity = h256(Tag.TX_ID, pack(envelope[:-1]))
-        require(verify(PublicKey(key), identity, Signature(signature)), "BAD_AUTH")
-        return kind, sender, nonce, tip, most, until, body, key
+        keys = [key for key, _ in authorisations]
+        require(bool(keys) and sorted(set(keys)) == keys, "BAD_AUTH")
+        for key, signature in authorisations:
+            require(verify(PublicKey(key), identity, Signature(signature)), "BAD_AUTH")
+        return kind, sender, nonce, tip, most, until, body, keys
 
     def _attempt(self, kind: str, key: bytes, origin: list[Any], body: Any) -> str:
         """The effects, or the code of the rule that forbids them and no effects."""
@@ -220,7 +222,7 @@ class Model:
             EFFECTS[kind](self, sender, origin, body)
 
     def _transfer(self, sender: bytes, to: bytes, amount: int, memo: bytes) -> None:
-        new = self.account(to) == {"nonce": 0, "balance": 0}
+        new = not self.account(to)["nonce"] and not self.account(to)["balance"]
         require(not new or amount >= self.spec.money.dust_grains, "DUST")
         self.debit(sender, amount)
         self.credit(to, amount)
@@ -246,7 +248,7 @@ class Model:
 
     def account(self, address: bytes) -> dict[str, int]:
         """A look at an account; one that was never used is empty."""
-        return self.state.accounts.get(address, {"nonce": 0, "balance": 0})
+        return self.state.accounts.get(address, new_account())
 
     def debit(self, address: bytes, amount: int) -> None:
         """Raises: Refused BALANCE."""
@@ -257,5 +259,5 @@ class Model:
     def credit(self, address: bytes, amount: int) -> None:
         """Only an amount above zero makes an account."""
         if amount:
-            self.state.accounts.setdefault(address, {"nonce": 0, "balance": 0})["balance"] += amount
+            self.state.accounts.setdefault(address, new_account())["balance"] += amount
             assert self.state.accounts[address]["balance"] <= U63_MAX

@@ -19,6 +19,10 @@ OPEN, CLAIMED, COMMITTED, ESCALATED, SETTLED, CANCELLED, EXPIRED, LATE, VOID, SL
 Item = dict[str, Any]
 
 
+def new_account(balance: int = 0) -> dict[str, int]:
+    return {"nonce": 0, "balance": balance, "keyed": 0}
+
+
 @dataclass
 class State:
     """One state of the ledger; `copy.deepcopy` keeps it."""
@@ -31,7 +35,7 @@ class State:
     pending_tips: int = 0
     settled_macs: int = 0
     accounts: dict[bytes, Item] = field(default_factory=dict)
-    """Address to `nonce` and `balance`."""
+    """Address to `nonce`, `balance` and `keyed`."""
     validators: dict[bytes, Item] = field(default_factory=dict)
     """Address to `public_key`, `stake` and `registered` (height)."""
     listed: set[bytes] = field(default_factory=set)

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chain.keys import SigningKey
+from chain.types import AssetId
 from tests.asset_cases import AUTHOR, BUYER, OTHER, Market, offered, parent, publication, purchase
 from tests.builders import TILE
 from vm.assets.limits import SLOTS
-from vm.assets.record import AssetId, asset_id
+from vm.assets.record import asset_id
 from vm.kinds.assets import AssetClaim, AssetRetire, AssetTransfer
 
 PEOPLE = (AUTHOR, BUYER, OTHER)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from chain.types import AssetId
 from tests.asset_cases import offered, parent, publication, root
 from tests.unit.cli_runner import Tilework
 from tests.unit.rpc_node import ALICE, BOB, MemoryNode, served
 from vm.assets.limits import NOTICE_BLOCKS
-from vm.assets.record import AssetId, AssetType, asset_id
+from vm.assets.record import AssetType, asset_id
 from vm.kinds.assets import AssetRetire
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from chain.types import Address, Hash32, JobId
+from chain.types import Address, AssetId, Hash32, JobId
 from vm.act import Act
 from vm.assets.record import (
     Asset,
-    AssetId,
     ContentUse,
     Holding,
     Version,

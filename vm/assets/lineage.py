@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from chain.ints import share_bp
-from vm.assets.record import Asset, AssetId, Parent, Royalty
+from chain.types import AssetId
+from vm.assets.record import Asset, Parent, Royalty
 
 
 def flattened(lineage: Iterable[tuple[Parent, Asset]]) -> tuple[Royalty, ...]:

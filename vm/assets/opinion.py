@@ -8,9 +8,8 @@ from typing import Annotated
 
 from chain.codec import U63, Raw, Record, Text, Uint
 from chain.ledger import Namespace, state_key
-from chain.types import Address, Hash32, Height, JobId, StateKey
+from chain.types import Address, AssetId, Hash32, Height, JobId, StateKey
 from vm.assets.limits import MAX_METRIC_BYTES
-from vm.assets.record import AssetId
 
 
 class OpinionKind(IntEnum):

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Annotated, NewType
+from typing import Annotated
 
 from chain.codec import U63, Nested, OneOf, Raw, Record, Seq, Text, Uint, pack
 from chain.doc import Doc
 from chain.hashing import Tag, h256
 from chain.ledger import Namespace, state_key
-from chain.types import ZERO_HASH, Address, Grains, Hash32, Height, JobId, StateKey
+from chain.types import Address, AssetId, Grains, Hash32, Height, JobId, StateKey
 from vm.assets.limits import MAX_PARENTS, MAX_PAYEES, MAX_SHARES_BP, MAX_TITLE_BYTES
 from vm.context import Context
-
-AssetId = NewType("AssetId", bytes)
-"""32 bytes: digest of the publisher, the nonce and the place in a batch."""
-NO_ASSET = AssetId(ZERO_HASH)
 
 
 class AssetType(IntEnum):

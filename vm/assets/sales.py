@@ -10,10 +10,10 @@ from typing import Annotated
 from chain.codec import U63, OneOf, Record, Uint
 from chain.ints import add, u63
 from chain.ledger import Namespace, state_key
-from chain.types import Address, Grains, Height, StateKey
+from chain.types import Address, AssetId, Grains, Height, StateKey
 from vm.assets.limits import NOTICE_BLOCKS
 from vm.assets.lineage import split
-from vm.assets.record import Asset, AssetId, holding_of
+from vm.assets.record import Asset, holding_of
 from vm.context import Context
 
 

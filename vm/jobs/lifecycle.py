@@ -6,7 +6,7 @@ in the state it was scheduled for, or the job has moved on and nothing happens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated
@@ -16,7 +16,7 @@ from chain.doc import Doc
 from chain.ints import add
 from chain.ledger import AgendaKind, Namespace, WeightSnapshot, height_key
 from chain.types import ZERO_HASH, Address, Grains, Hash32, Height, JobId
-from vm.context import Context
+from vm.context import Context, Step
 from vm.events import Happening
 from vm.jobs import money
 from vm.jobs.committee import beacon, draw, eligible
@@ -233,9 +233,13 @@ def weights_retention_epochs(context: Context) -> int:
     return longest // context.spec.pace.epoch_blocks + 2
 
 
-JOB_STEPS = {
-    AgendaKind.JOB_EXPIRES: expire,
-    AgendaKind.JOB_LATE: late,
-    AgendaKind.JOB_DRAW: draw_committee,
-    AgendaKind.JOB_SETTLES: settle,
+def _of_job(step: Callable[[Context, JobId], None]) -> Step:
+    return lambda context, item: step(context, JobId(item.subject))
+
+
+STEPS = {
+    AgendaKind.JOB_EXPIRES: _of_job(expire),
+    AgendaKind.JOB_LATE: _of_job(late),
+    AgendaKind.JOB_DRAW: _of_job(draw_committee),
+    AgendaKind.JOB_SETTLES: _of_job(settle),
 }

@@ -7,14 +7,13 @@ from typing import Annotated
 
 from chain.codec import U63, Blob, Raw, Record
 from chain.doc import Doc
-from chain.ledger import EMPTY_ACCOUNT
 from chain.types import Address, Grains
 from vm.act import Act, affords
 from vm.events import Happening
 from vm.kind import Family, Kind
 from vm.rules import Refusal, check
 
-ACCOUNTS = Family("account", "Accounts: move money, do several things at once.")
+ACCOUNTS = Family("account", "Accounts: move money, do several things at once, say whose keys sign.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Transferred(Happening):
 def _worth_an_account(act: Act[Transfer]) -> Refusal | None:
     dust = act.context.spec.money.dust_grains
     amount = act.body.amount_grains
-    if amount < dust and act.context.account(act.body.to) == EMPTY_ACCOUNT:
+    if amount < dust and act.context.account(act.body.to).is_new:
         return Refusal(amount, f"at least {dust} grains to a new account")
     return None
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from chain.codec import U63, Nested, OneOf, Raw, Record, Seq, Text, Uint
 from chain.doc import Doc
-from chain.types import NO_JOB, Address, Grains, Hash32, Height, JobId
+from chain.types import NO_JOB, Address, AssetId, Grains, Hash32, Height, JobId
 from vm.act import Act, affords
 from vm.assets.act import EXISTS, LIVE, OWNED, OnAsset, content_taken, made_by, shown
 from vm.assets.limits import (
@@ -26,7 +26,6 @@ from vm.assets.limits import (
 from vm.assets.lineage import depth_below, flattened
 from vm.assets.record import (
     Asset,
-    AssetId,
     AssetType,
     Derivatives,
     Holding,

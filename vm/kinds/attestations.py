@@ -9,11 +9,11 @@ from typing import Annotated
 from chain.codec import U63, OneOf, Raw, Record, Text, Uint
 from chain.doc import Doc
 from chain.ledger import Namespace, Validator, state_key
-from chain.types import NO_JOB, Address, Hash32, Height, JobId
+from chain.types import NO_ASSET, NO_JOB, Address, AssetId, Hash32, Height, JobId
 from vm.assets.act import EXISTS, OnAsset, made_by, shown
 from vm.assets.limits import MAX_METRIC_BYTES, SLOTS
 from vm.assets.opinion import Opinion, OpinionKind, opinion_key
-from vm.assets.record import NO_ASSET, Asset, AssetId, AssetType, Version, asset_key
+from vm.assets.record import Asset, AssetType, Version, asset_key
 from vm.assets.sales import Grant, grant_key
 from vm.events import Happening
 from vm.kind import Kind

@@ -9,11 +9,11 @@ from typing import Annotated
 from chain.codec import U63, OneOf, Raw, Record, Uint
 from chain.doc import Doc
 from chain.ints import add, u63
-from chain.types import Address, Grains, Height, StateKey
+from chain.types import Address, AssetId, Grains, Height, StateKey
 from vm.act import affords
 from vm.assets.act import EXISTS, LIVE, OWNED, OnAsset
 from vm.assets.limits import NOTICE_BLOCKS, SLOTS
-from vm.assets.record import AssetId, holding_key
+from vm.assets.record import holding_key
 from vm.assets.sales import (
     Grant,
     Offer,

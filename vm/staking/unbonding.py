@@ -11,7 +11,7 @@ from typing import Annotated
 
 from chain.codec import U63, Raw
 from chain.doc import Doc
-from chain.ledger import AgendaKind
+from chain.ledger import AgendaItem, AgendaKind
 from chain.types import Address, Grains
 from vm.context import Context
 from vm.events import Happening
@@ -38,8 +38,12 @@ def begin(context: Context, staker: Address, amount_grains: int) -> int:
     return height
 
 
-def release(context: Context, staker: Address, amount_grains: int) -> None:
+def release(context: Context, item: AgendaItem) -> None:
     """The time has come."""
+    staker, amount_grains = Address(item.subject[:20]), item.number
     context.unlock(amount_grains)
     context.credit(staker, amount_grains)
     context.emit(Unbonded(staker, Grains(amount_grains)))
+
+
+STEPS = {AgendaKind.STAKE_UNBONDED: release}

@@ -1,0 +1,1 @@
+"""Who may speak for an account, and within which limits."""
