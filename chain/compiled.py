@@ -8,11 +8,22 @@ else, so every refusal, with its code and its words, still comes from the one pl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-Encoder = Callable[[Any], list[Any]]
-Decoder = Callable[[Sequence[Any]], Any]
-Changer = Callable[..., Any]
+
+class Compiled(NamedTuple):
+    """What is made for one record class; whatever refuses, raises what the fields raise."""
+
+    encode: Callable[[Any], list[Any]]
+    """The wire values of a record."""
+    decode: Callable[[Sequence[Any]], Any]
+    """The record of wire values, which are as many as its fields."""
+    change: Callable[..., Any]
+    """A record like the given one, with other values for the fields that are given by name."""
+    sure: Callable[[Any], bool]
+    """Whether `encode` will take a record and give little; False is no proof of the opposite."""
+    fields: int
+    """How many there are."""
 
 
 class FieldType(Protocol):
@@ -21,35 +32,36 @@ class FieldType(Protocol):
     def plain(self, value: str) -> str:
         """Source of a test that the variable `value` is right and the same in memory and on the wire."""
 
+    def sure(self, value: str) -> str:
+        """Source of a test that `encode` takes the variable `value` and gives a few bytes."""
+
     def encode(self, value: Any) -> Any: ...
 
     def decode(self, wire: Any) -> Any: ...
 
 
-def compile_changer(record: type, names: Sequence[str]) -> Changer:
-    """A function that takes a value, and fields by name, and makes the value with these fields instead of its own."""
-    arguments = ", ".join(f"{name}=KEEP" for name in names)
-    values = ", ".join(f"value.{name} if {name} is KEEP else {name}" for name in names)
-    made: dict[str, Any] = {"new": record, "KEEP": object()}
-    exec(f"def change(value, /, *, {arguments}):\n    return new({values})", made)
-    change: Changer = made["change"]
-    return change
-
-
-def compile_record(record: type, fields: Sequence[tuple[str, FieldType]]) -> tuple[Encoder, Decoder]:
-    """(value to list of wire values, wire values, as many as fields, to value); both raise what the fields raise."""
+def compile_record(record: type, fields: Sequence[tuple[str, FieldType]]) -> Compiled:
+    """Make it, of (name, type) of each field in their order."""
+    names = [name for name, _ in fields]
     values = [f"v{index}" for index in range(len(fields))]
     tests = [kind.plain(value) for value, (_, kind) in zip(values, fields, strict=True)]
     encoder = ["def encode(record):"]
     decoder = ["def decode(wire):", f"    [{', '.join(values)}] = wire"]
+    sure = ["def sure(record):"]
     for index, (value, test) in enumerate(zip(values, tests, strict=True)):
-        encoder.append(f"    {value} = record.{fields[index][0]}")
+        encoder.append(f"    {value} = record.{names[index]}")
         encoder.append(f"    if not ({test}): {value} = encode{index}({value})")
         decoder.append(f"    if not ({test}): {value} = decode{index}({value})")
+        sure.append(f"    {value} = record.{names[index]}")
+        sure.append(f"    if not ({fields[index][1].sure(value)}): return False")
     encoder.append(f"    return [{', '.join(values)}]")
     decoder.append(f"    return new({', '.join(values)})")
-    names: dict[str, Any] = {"new": record}
+    sure.append("    return True")
+    kept = ", ".join(f"record.{name} if {name} is KEEP else {name}" for name in names)
+    keywords = "".join(f", {name}=KEEP" for name in names)
+    change = [f"def change(record, /{keywords}):", f"    return new({kept})"]
+    made: dict[str, Any] = {"new": record, "KEEP": object()}
     for index, (_, kind) in enumerate(fields):
-        names[f"encode{index}"], names[f"decode{index}"] = kind.encode, kind.decode
-    exec("\n".join(encoder + decoder), names)
-    return names["encode"], names["decode"]
+        made[f"encode{index}"], made[f"decode{index}"] = kind.encode, kind.decode
+    exec("\n".join(encoder + decoder + sure + change), made)
+    return Compiled(made["encode"], made["decode"], made["change"], made["sure"], len(fields))

@@ -18,7 +18,7 @@ from vm.accounts.scope import kinds_in, require_scope
 from vm.accounts.session import Session, find_session, session_id, session_key
 from vm.act import Call
 from vm.context import Context, Spender
-from vm.envelope import SIGNATURE_BYTES, Transaction, check_signatures
+from vm.envelope import SIGNATURE_BYTES, Transaction, check_signatures, unsigned_id
 from vm.fees import Fee, fee
 from vm.kind import Kind
 from vm.registry import kind_named
@@ -56,11 +56,8 @@ class Parsed:
     kind: Kind
     body: Record
     size_bytes: int
-
-    @property
-    def weight(self) -> int:
-        """Units of execution it takes in a block: one more for each signature after the first [TX-SIGNED]."""
-        return self.kind.weight_of(self.body) + max(0, len(self.transaction.authorisations) - 1)
+    weight: int
+    """Units of execution it takes in a block: one more for each signature after the first [TX-SIGNED]."""
 
 
 def parse(data: bytes, chain_id: bytes) -> Parsed:
@@ -80,7 +77,9 @@ def decode(data: bytes, chain_id: bytes) -> Parsed:
     """
     transaction = Transaction.from_bytes(data)
     kind = kind_named(transaction.kind)
-    limit = kind.max_bytes + SIGNATURE_BYTES * max(0, len(transaction.authorisations) - 1)
+    signatures = len(transaction.authorisations)
+    more = max(0, signatures - 1)
+    limit = kind.max_bytes + SIGNATURE_BYTES * more
     if len(data) > limit:
         raise Invalid("SIZE", found=f"{len(data)} bytes", allowed=f"{limit} bytes for {kind.name}")
     if transaction.chain_id != chain_id:
@@ -90,7 +89,8 @@ def decode(data: bytes, chain_id: bytes) -> Parsed:
             allowed=chain_id.decode(errors="replace"),
         )
     body = kind.body.from_bytes(transaction.body)
-    return Parsed(transaction, transaction.id, kind, body, len(data))
+    identity = unsigned_id(data, signatures)
+    return Parsed(transaction, identity, kind, body, len(data), kind.weight_of(body) + more)
 
 
 def quote(context: Context, parsed: Parsed) -> Fee:
