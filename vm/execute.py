@@ -125,7 +125,8 @@ def _admit(context: Context, parsed: Parsed) -> tuple[Fee, Call]:
     if transaction.nonce != account.nonce:
         raise Invalid("NONCE", found=transaction.nonce, allowed=account.nonce)
     call = caller(context, parsed)
-    _require_running(context, parsed)
+    if context.paused:
+        _require_running(context, parsed)
     cost = quote(context, parsed)
     if parsed.kind.sponsor is not None:
         if transaction.tip_grains:
@@ -134,16 +135,13 @@ def _admit(context: Context, parsed: Parsed) -> tuple[Fee, Call]:
             )
         parsed.kind.require(context, call, parsed.body)
         return cost, call
-    if transaction.max_fee_grains < cost.total:
-        raise Invalid(
-            "FEE_TOO_LOW", found=transaction.max_fee_grains, allowed=f"at least {cost.total} grains"
-        )
-    if account.balance_grains < cost.total:
-        raise Invalid(
-            "BALANCE", found=account.balance_grains, allowed=f"at least the fee of {cost.total} grains"
-        )
+    total = cost.total
+    if transaction.max_fee_grains < total:
+        raise Invalid("FEE_TOO_LOW", found=transaction.max_fee_grains, allowed=f"at least {total} grains")
+    if account.balance_grains < total:
+        raise Invalid("BALANCE", found=account.balance_grains, allowed=f"at least the fee of {total} grains")
     if call.session is not None:
-        call.session.having_spent(cost.total, context.height)
+        call.session.having_spent(total, context.height)
     return cost, call
 
 
@@ -179,10 +177,9 @@ def _session(context: Context, transaction: Transaction) -> Session | None:
 
 def _require_running(context: Context, parsed: Parsed) -> None:
     """Raises: Invalid PAUSED if governance has stopped the kind, or that of an operation."""
-    if context.paused:
-        for name in kinds_in(parsed.kind.name, parsed.body):
-            if name in context.paused:
-                raise Invalid("PAUSED", found=name, allowed="kinds that governance has not paused")
+    for name in kinds_in(parsed.kind.name, parsed.body):
+        if name in context.paused:
+            raise Invalid("PAUSED", found=name, allowed="kinds that governance has not paused")
 
 
 def execute(context: Context, parsed: Parsed) -> Receipt:
