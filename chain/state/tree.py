@@ -11,6 +11,7 @@ Not safe for use from two threads at once.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -40,7 +41,7 @@ from chain.types import Hash32, StateKey
 
 DEFAULT_CACHE_BYTES = 128 << 20
 """The pages of a million accounts; of a larger state those used last."""
-_PAGE_OVERHEAD_BYTES = 128
+_PAGE_OVERHEAD_BYTES = 192
 """What a page in memory takes besides its bytes."""
 LOAD_PAGES = 1 << 12
 """Pages joined at a time when a tree is loaded."""
@@ -207,41 +208,29 @@ class StateTree:
 
 
 class PageCache:
-    """Pages used last, in the bytes of the store, bounded by an estimate of their memory.
+    """Pages read or written last, in the bytes of the store, bounded by an estimate of their memory."""
 
-    Two generations: what is used goes into the young one; when that has half of the room, it becomes the old one and
-    what was in the old one is forgotten.
-    """
-
-    __slots__ = ("_limit_bytes", "_old", "_used_bytes", "_young")
+    __slots__ = ("_limit_bytes", "_pages", "_used_bytes", "get")
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._young: dict[int, bytes] = {}
-        self._old: dict[int, bytes] = {}
         self._used_bytes = 0
-        """Of the young generation."""
-
-    def get(self, place: int) -> bytes | None:
-        data = self._young.get(place)
-        if data is None:
-            data = self._old.get(place)
-            if data is not None:
-                self.put(place, data)
-        return data
+        self._pages: OrderedDict[int, bytes] = OrderedDict()
+        self.get = self._pages.get
+        """The page at a place, if it is here; to be read again does not keep it longer."""
 
     def put(self, place: int, data: bytes) -> None:
         """Remember the page at `place`; an empty one only takes the old one's place away."""
-        old = self._young.pop(place, None)
+        pages = self._pages
+        old = pages.pop(place, None)
         if old is not None:
             self._used_bytes -= len(old) + _PAGE_OVERHEAD_BYTES
-        if not data:
-            self._old.pop(place, None)
-            return
-        self._young[place] = data
-        self._used_bytes += len(data) + _PAGE_OVERHEAD_BYTES
-        if 2 * self._used_bytes > self._limit_bytes:
-            self._old, self._young, self._used_bytes = self._young, {}, 0
+        if data:
+            pages[place] = data
+            self._used_bytes += len(data) + _PAGE_OVERHEAD_BYTES
+        while self._used_bytes > self._limit_bytes:
+            _, dropped = pages.popitem(last=False)
+            self._used_bytes -= len(dropped) + _PAGE_OVERHEAD_BYTES
 
 
 def stored_pages(kv: KV) -> Iterator[tuple[int, bytes]]:
