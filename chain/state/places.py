@@ -60,10 +60,13 @@ class PlaceHashes:
         """
         number |= 1 << KEY_BITS
         spare = self._spare
-        while not self.is_cut(number >> spare + 1) and spare < KEY_BITS:
-            spare += 1
-        while self.is_cut(number >> spare):
+        if not self.is_cut(number >> spare):
+            while spare < KEY_BITS and not self.is_cut(number >> spare + 1):
+                spare += 1
+        else:
             spare -= 1
+            while self.is_cut(number >> spare):
+                spare -= 1
         self._spare = spare
         return number >> spare
 

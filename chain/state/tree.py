@@ -43,6 +43,7 @@ DEFAULT_CACHE_BYTES = 128 << 20
 """The pages of a million accounts; of a larger state those used last."""
 _PAGE_OVERHEAD_BYTES = 192
 """What a page in memory takes besides its bytes."""
+MAX_LOCATED = 1 << 15
 LOAD_PAGES = 1 << 12
 """Pages joined at a time when a tree is loaded."""
 
@@ -68,12 +69,14 @@ class Staged:
 class StateTree:
     """The state at one block."""
 
-    __slots__ = ("_cache", "_hashes", "_kv")
+    __slots__ = ("_cache", "_hashes", "_kv", "_located")
 
     def __init__(self, kv: KV, hashes: PlaceHashes, cache: PageCache) -> None:
         self._kv = kv
         self._hashes = hashes
         self._cache = cache
+        self._located: dict[StateKey, int] = {}
+        """Places of the pages of some keys: a block changes what it has read."""
 
     @classmethod
     def load(cls, kv: KV, *, cache_bytes: int = DEFAULT_CACHE_BYTES) -> Self:
@@ -97,7 +100,7 @@ class StateTree:
 
     def get(self, key: StateKey, /) -> bytes | None:
         """The value under `key`; None if there is none."""
-        return find_value(self._page(self._hashes.locate(int.from_bytes(key, "big"))), key)
+        return find_value(self._page(self._locate(key)), key)
 
     def items(self) -> Iterator[Change]:
         """Every entry by ascending key, as stored."""
@@ -122,13 +125,8 @@ class StateTree:
         back.
         """
         touched: dict[int, list[Change]] = {}
-        locate = self._hashes.locate
         for key in sorted(changes):
-            place = locate(int.from_bytes(key, "big"))
-            if place in touched:
-                touched[place].append((key, changes[key]))
-            else:
-                touched[place] = [(key, changes[key])]
+            touched.setdefault(self._locate(key), []).append((key, changes[key]))
         undo: list[Change] = []
         pages: dict[int, bytes] = {}
         rows: list[tuple[int, bytes]] = []
@@ -152,13 +150,14 @@ class StateTree:
     def apply(self, staged: Staged) -> None:
         """Move on to the staged state, whose writes the store now holds."""
         assert staged.base_root == self.root
+        self._located.clear()
         self._hashes.update(staged.hashes)
         for place, data in staged.pages.items():
             self._cache.put(place, data)
 
     def prove(self, key: StateKey) -> InclusionProof | None:
         """A proof of the value under `key`; None if there is none."""
-        place = self._hashes.locate(int.from_bytes(key, "big"))
+        place = self._locate(key)
         page = self._parsed(place)
         value = page.get(key)
         return None if value is None else InclusionProof(value, self._path(place, page, page.keys.index(key)))
@@ -183,6 +182,15 @@ class StateTree:
         proof = self.prove(key) or self.prove_absent(key)
         assert proof is not None
         return proof
+
+    def _locate(self, key: StateKey) -> int:
+        place = self._located.get(key)
+        if place is None:
+            place = self._hashes.locate(int.from_bytes(key, "big"))
+            if len(self._located) >= MAX_LOCATED:
+                self._located.clear()
+            self._located[key] = place
+        return place
 
     def _page(self, place: int) -> bytes:
         """The stored page at a place; empty if there is none."""
