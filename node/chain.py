@@ -34,8 +34,8 @@ from vm.context import Context
 
 log = logging.getLogger("tilework.chain")
 UNDO_BLOCKS = 4096
-"""Undo records are kept for so many blocks behind the head, 100 kB for a block of 1,000 transfers; a reorganisation that
-would leave more is refused: no honest network produces one."""
+"""Undo records, 100 kB for a block of 1,000 transfers, are kept for so many blocks behind the head; a reorganisation
+that would leave more is refused: no honest network produces one."""
 
 
 @dataclass(frozen=True, slots=True)
