@@ -111,19 +111,20 @@ def _directory(top: Path) -> Content:
 
 def _below(directory: Path) -> Iterator[Path]:
     """Every file below a directory; no link is followed."""
-    for entry in os.scandir(directory):
-        path = Path(entry.path)
-        if entry.is_dir(follow_symlinks=False):
-            yield from _below(path)
-        elif entry.is_file(follow_symlinks=False):
-            yield path
-        else:
-            raise Policy(
-                "CONTENT_ENTRY",
-                found=str(path),
-                allowed="files and directories, no links or devices",
-                hint="Put a copy of what it leads to in its place.",
-            )
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            path = Path(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(path)
+            elif entry.is_file(follow_symlinks=False):
+                yield path
+            else:
+                raise Policy(
+                    "CONTENT_ENTRY",
+                    found=str(path),
+                    allowed="files and directories, no links or devices",
+                    hint="Put a copy of what it leads to in its place.",
+                )
 
 
 def _name(path: str) -> bytes:

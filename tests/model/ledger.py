@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import copy
+import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ from chain.hashing import Tag, h256
 from chain.keys import address_of, verify
 from chain.types import PublicKey, Signature
 from genesis.spec import ChainSpec
-from tests.model import staking
+from tests.model import accounts, assets, jobs, staking
+from tests.model.books import Books
 from tests.model.forms import (
     BODY_BYTES,
     ENVELOPE,
@@ -24,7 +26,7 @@ from tests.model.forms import (
     unpack,
     weight_of,
 )
-from tests.model.jobs import AGENDA_STEPS, EFFECTS, burn_attest_fee, check_attest
+from tests.model.jobs import burn_attest_fee, check_attest
 from tests.model.state import (
     COINBASE_MATURES,
     SETTLED,
@@ -34,7 +36,12 @@ from tests.model.state import (
     new_account,
 )
 
+EFFECTS = {**jobs.EFFECTS, **assets.EFFECTS, **accounts.EFFECTS}
+AGENDA_STEPS = {**jobs.AGENDA_STEPS, **accounts.AGENDA_STEPS}
+BOOKS: dict[str, Callable[[], Books]] = {"assets": assets.Assets, "accounts": accounts.Keys}
+"""One line here for each family."""
 TICKET_RING = 16
+AGENDA_ROOM = 4096
 MAX_VALIDATORS = 1024
 BODY_LIMIT_BYTES = 2 << 20
 
@@ -70,21 +77,24 @@ class Model:
         given = sum(allocation.balance_grains for allocation in spec.allocations)
         staked = sum(founder.stake_grains for founder in spec.validators)
         self.state = State(base_fee=spec.money.base_fee_grains, minted=given + staked)
+        self.state.books = {family: books() for family, books in BOOKS.items()}
         for allocation in spec.allocations:
             self.state.accounts[allocation.address] = new_account(allocation.balance_grains)
         for founder in spec.validators:
-            self._enlist(founder.public_key, founder.stake_grains)
+            self._enlist(address_of(founder.public_key), founder.public_key, founder.stake_grains)
         self.state.weights[0] = self._weights()
-        self.history: list[tuple[State, Winner | None]] = []
-        """State and winner before each block."""
+        self.history: list[tuple[bytes, Winner | None]] = []
+        """State, copied by pickling it, and winner before each block."""
         self.weight = self.bytes = 0
         """Of the block under construction."""
+        self.acting: tuple[bytes, bytes] | None = None
+        """Account and key of the session that signed the transaction under way, if one did."""
 
     # -- blocks ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Everything that comes before the transactions of the next block."""
-        self.history.append((copy.deepcopy(self.state), self.winner))
+        self.history.append((pickle.dumps(self.state), self.winner))
         self.height += 1
         self.weight = self.bytes = 0
         if self.winner is not None:
@@ -112,7 +122,8 @@ class Model:
         self.winner = winner
 
     def undo(self) -> None:
-        self.state, self.winner = self.history.pop()
+        before, self.winner = self.history.pop()
+        self.state = pickle.loads(before)
         self.height -= 1
 
     def _credit(self, parent: Winner) -> None:
@@ -143,6 +154,10 @@ class Model:
     def schedule(self, height: int, step: int, subject: bytes, number: int = 0) -> None:
         self.state.agenda.setdefault(height, []).append((step, subject, number))
 
+    def require_room(self, height: int) -> None:
+        """Where a sender chooses the height [STF-AGENDA].  Raises: Refused AGENDA_FULL."""
+        require(len(self.state.agenda.get(height, [])) < AGENDA_ROOM, "AGENDA_FULL")
+
     # -- transactions -----------------------------------------------------------------------------------------------
 
     def add(self, data: bytes) -> Receipt:
@@ -154,7 +169,8 @@ class Model:
         require(fits, "BLOCK_FULL")
         require(self.height <= until, "EXPIRED")
         require(nonce == self.account(sender)["nonce"], "NONCE")
-        require(len(keys) == 1 and address_of(PublicKey(keys[0])) == sender, "BAD_AUTH")
+        acting = accounts.spender(self, sender, keys, kind, body)
+        self.acting = (sender, keys[0]) if acting is not None else None
         burned = in_range(self.state.base_fee * weight + money.byte_fee_grains * len(data))
         if kind == "job.attest":
             require(tip == 0, "TIP")
@@ -190,14 +206,14 @@ class Model:
 
     def _attempt(self, kind: str, key: bytes, origin: list[Any], body: Any) -> str:
         """The effects, or the code of the rule that forbids them and no effects."""
-        before = copy.deepcopy(self.state)
+        before = pickle.dumps(self.state)
         try:
             if kind == "batch":
                 self._do_all(key, origin, body[0])
             else:
                 self._do(kind, key, origin, body)
         except Refused as failure:
-            self.state = before
+            self.state = pickle.loads(before)
             return failure.code
         return ""
 
@@ -237,12 +253,11 @@ class Model:
         if known and listed:
             known["stake"] = total
         else:
-            self._enlist(key, total)
+            self._enlist(sender, key, total)
 
-    def _enlist(self, key: bytes, stake: int) -> None:
-        validator = {"public_key": key, "stake": stake, "registered": self.height}
-        self.state.validators[address_of(PublicKey(key))] = validator
-        self.state.listed.add(address_of(PublicKey(key)))
+    def _enlist(self, address: bytes, key: bytes, stake: int) -> None:
+        self.state.validators[address] = {"public_key": key, "stake": stake, "registered": self.height}
+        self.state.listed.add(address)
 
     # -- money --------------------------------------------------------------------------------------------------------
 
@@ -251,8 +266,10 @@ class Model:
         return self.state.accounts.get(address, new_account())
 
     def debit(self, address: bytes, amount: int) -> None:
-        """Raises: Refused BALANCE."""
+        """Raises: Refused BALANCE, SCOPE."""
         require(self.account(address)["balance"] >= amount, "BALANCE")
+        if amount and self.acting is not None and self.acting[0] == address:
+            accounts.count(accounts.books_of(self).sessions[self.acting], amount, self.height)
         if amount:
             self.state.accounts[address]["balance"] -= amount
 

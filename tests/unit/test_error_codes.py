@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import vm
+from tests.account_cases import ACCOUNT_FAILURES, beyond_its_limit, beyond_its_scope
 from tests.acts import GOOD, commitment, first_word
 from tests.asset_cases import ASSET_FAILURES
 from tests.builders import TILE
@@ -101,6 +102,7 @@ def still_open(edge: Edge) -> bytes:
 
 
 FAILURES: dict[tuple[str, str], Callable[[Edge], str]] = {
+    **ACCOUNT_FAILURES,
     ("transfer", "DUST"): lambda edge: edge.transfer(1, STRANGER),
     ("transfer", "BALANCE"): lambda edge: edge.transfer(U63_MAX),
     ("batch", "BATCH"): lambda edge: edge.send(PAYER, "batch", [[["transfer", [bytes(20), 1, b""]]]]),
@@ -201,6 +203,7 @@ ENVELOPES: dict[str, Callable[[Edge], str]] = {
     "RANGE": lambda edge: edge.transfer(1, tip=U63_MAX),
     "FEE_TOO_LOW": lambda edge: edge.transfer(1, max_fee=1),
     "BALANCE": lambda edge: edge.transfer(1, signer=STRANGER),
+    "SCOPE": beyond_its_scope,
     "TIP": lambda edge: said(edge, *reversed(member_of(edge)), tip=1),
 }
 
@@ -208,6 +211,11 @@ ENVELOPES: dict[str, Callable[[Edge], str]] = {
 @pytest.mark.parametrize(("kind", "code"), FAILURES)
 def test_a_failure_that_pays_its_fee(kind: str, code: str) -> None:
     assert FAILURES[kind, code](Edge()).partition("(")[0] == code
+
+
+def test_a_debit_beyond_the_limits_of_a_session() -> None:
+    """May happen to any kind that takes money."""
+    assert beyond_its_limit(Edge()) == "SCOPE"
 
 
 @pytest.mark.parametrize("code", ATTESTATIONS)

@@ -152,7 +152,7 @@ def change_keys(context: Context, item: AgendaItem) -> None:
     put_authority(context.state, account, taken_over(authority))
     context.put_account(account, context.account(account).but(keyed=1))
     keys = authority.pending[0].keys
-    context.emit(AuthChanged(account, keys.threshold, len(keys.keys)))
+    context.emit(AuthChanged(account, keys.threshold, len(keys.members)))
 
 
 SET_AUTH = Kind(
