@@ -35,8 +35,9 @@ from vm.context import Context
 from vm.governance.execution import governed_now
 
 log = logging.getLogger("tilework.chain")
-_HEAD_CHANGE_LIMIT = 4096
-"""A reorg deeper than this is refused: no honest network produces one, and undo records behind it may be gone."""
+UNDO_BLOCKS = 4096
+"""Undo records, 100 kB for a block of 1,000 transfers, are kept for so many blocks behind the head; a reorganisation
+that would leave more is refused: no honest network produces one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,8 @@ class Chain:
         return BlockMeta.from_bytes(data) if data is not None else None
 
     def block_hash_at(self, height: int) -> BlockHash | None:
-        """The canonical block at a height."""
-        data = self._kv.get(tables.height_index_key(height))
+        """The canonical block at a height; None if there is none."""
+        data = self._kv.get(tables.height_index_key(height)) if height >= 0 else None
         return BlockHash(data) if data is not None else None
 
     def header_at(self, height: int) -> Header | None:
@@ -280,8 +281,11 @@ class Chain:
             (tables.receipts_key(block_id), pack(outcome.receipt_data)),
             (tables.META_HEAD, block_id),
             *staged.writes,
-            *((key, value) for key, value in _indexes(block_id, block.header.height, outcome.receipts)),
+            *_indexes(block_id, block.header.height, outcome.receipts),
         ]
+        settled = self.block_hash_at(block.header.height - UNDO_BLOCKS)
+        if settled is not None:
+            batch.append((tables.undo_key(settled), None))
         self._kv.write(batch, sync=Sync.DURABLE)
         self._tree.apply(staged)
         self.head = block.header
@@ -323,6 +327,7 @@ class Chain:
         """
         branch = self._branch(tip)
         fork = branch[0].header.parent
+        self._require_undo(branch[0].header.height)
         left: list[Block] = []
         while self.head.id != fork:
             left.append(self._retract())
@@ -358,11 +363,17 @@ class Chain:
             assert block is not None, "a stored block's ancestors are stored"
             branch.append(block)
             cursor = block.header.parent
-            if len(branch) > _HEAD_CHANGE_LIMIT:
-                raise Invalid(
-                    "REORG_DEPTH", found=len(branch), allowed=f"at most {_HEAD_CHANGE_LIMIT} blocks"
-                )
         return branch[::-1]
+
+    def _require_undo(self, height: int) -> None:
+        """The canonical blocks from a height on can be left.  Raises: Invalid REORG_DEPTH."""
+        first = self.block_hash_at(height)
+        if first is not None and self._kv.get(tables.undo_key(first)) is None:
+            raise Invalid(
+                "REORG_DEPTH",
+                found=f"a branch that leaves {self.head.height - height + 1} blocks",
+                allowed=f"at most {UNDO_BLOCKS} behind the highest head",
+            )
 
     def _rerun(self, block: Block) -> None:
         """Extend the head with a stored block, whose work and signatures were checked when it was stored."""

@@ -189,7 +189,8 @@ class Twins:
             if self.transition is None:
                 self._open()
             self._close(self._winner(PEOPLE[0].address, NO_JOB))
-        self.compare()
+        if count:
+            self.compare()
 
     # -- reorganisations --------------------------------------------------------------------------------------------
 

@@ -293,6 +293,17 @@ def test_a_full_block() -> None:
 
 # -- nothing but the fee ----------------------------------------------------------------------------------------
 
+PUBLICATION = [1, "a model", bytes(32), 1, *[bytes(32)] * 4, 1, 0, []]
+
+
+def sold(edge: Edge) -> bytes:
+    """An asset of somebody else's, for sale at a price that nobody has."""
+    asset = h256(Tag.ASSET_ID, pack([WATCHER.address, edge.twins.model.account(WATCHER.address)["nonce"]]))
+    assert edge.send(WATCHER, "asset.publish", PUBLICATION) == ""
+    assert edge.send(WATCHER, "asset.offer", [asset, 0, 2, U63_MAX, 0, 0, 0, 1]) == ""
+    return asset
+
+
 FAILING: dict[str, tuple[str, Callable[[Edge], list[Any]]]] = {
     "transfer": ("BALANCE", lambda edge: [STRANGER.address, U63_MAX, b""]),
     "batch": (
@@ -315,6 +326,17 @@ FAILING: dict[str, tuple[str, Callable[[Edge], list[Any]]]] = {
     "job.commit": ("NOT_OWNER", lambda edge: commitment(GOOD, edge.claimed(), PAYER.address, 0)),
     "job.attest": ("refused CONFLICT", lambda edge: first_word(edge.judged(), PAYER.address)),
     "challenge.prove": ("NOT_WRONG", lambda edge: [edge.proof(edge.committed())]),
+    "asset.publish": (
+        "LINEAGE",
+        lambda edge: [*PUBLICATION[:2], b"\1" * 32, *PUBLICATION[3:-1], [[sold(edge), 1, 9]] * 2],
+    ),
+    "asset.version": ("NOT_OWNER", lambda edge: [sold(edge), 1, b"\1" * 32, 1, bytes(32), bytes(32)]),
+    "asset.transfer": ("NOT_OWNER", lambda edge: [sold(edge), PAYER.address]),
+    "asset.retire": ("NOT_OWNER", lambda edge: [sold(edge), 8]),
+    "asset.claim": ("NOTHING", lambda edge: [sold(edge)]),
+    "asset.offer": ("NOT_OWNER", lambda edge: [sold(edge), 0, 1, 0, 0, 0, 0, 1]),
+    "asset.acquire": ("BALANCE", lambda edge: [sold(edge), 0, U63_MAX, 1, PAYER.address, 0]),
+    "asset.attest": ("ROLE", lambda edge: [sold(edge), 1, 3, 0, bytes(32), "risk", 1, bytes(32), bytes(32)]),
 }
 
 
