@@ -7,11 +7,22 @@ from consensus import epochs, rewards, transition
 from vm.events import Happening, declared_in
 from vm.jobs import lifecycle
 from vm.registry import KINDS
-from vm.staking import pools, unbonding
+from vm.staking import jail, liability, pools, slash, terms, unbonding
 
 PROTOCOL: tuple[type[Happening], ...] = tuple(
     happening
-    for module in (lifecycle, transition, rewards, epochs, unbonding, pools)
+    for module in (
+        lifecycle,
+        transition,
+        rewards,
+        epochs,
+        unbonding,
+        liability,
+        pools,
+        terms,
+        jail,
+        slash,
+    )
     for happening in declared_in(module)
 )
 """What happens without a transaction of its own."""

@@ -32,7 +32,7 @@ from vm.execute import Parsed, execute
 from vm.fees import next_base_fee
 from vm.jobs import lifecycle
 from vm.jobs.record import load_job, store_job
-from vm.staking import unbonding
+from vm.staking import liability, terms, unbonding
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +158,12 @@ def _credit_parent(context: Context, parent: Parent) -> None:
             context.emit(BlockBound(parent.binding.job, job.provider, parent.header.height))
 
 
-STEPS: dict[AgendaKind, Step] = rewards.STEPS | epochs.STEPS | lifecycle.STEPS | unbonding.STEPS
+STEPS: dict[AgendaKind, Step] = {
+    **rewards.STEPS,
+    **epochs.STEPS,
+    **lifecycle.STEPS,
+    **unbonding.STEPS,
+    **liability.STEPS,
+    **terms.STEPS,
+}
 """Everything the agenda can hold."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from chain.errors import Invalid
 from vm.kind import Kind
-from vm.kinds import accounts, assets, attestations, audits, batch, jobs, sales, staking
+from vm.kinds import accounts, assets, attestations, audits, batch, jobs, operators, sales, staking
 
-_FAMILIES = (accounts, batch, staking, jobs, audits, assets, sales, attestations)
+_FAMILIES = (accounts, batch, operators, staking, jobs, audits, assets, sales, attestations)
 
 KINDS: dict[str, Kind] = {
     kind.name: kind for module in _FAMILIES for kind in vars(module).values() if isinstance(kind, Kind)

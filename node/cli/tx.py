@@ -115,7 +115,7 @@ def stake(
     from chain.types import Grains
     from node.cli.sending import deliver, situation
     from node.wallet import build, require_funds
-    from vm.kinds.staking import StakeRegister
+    from vm.kinds.operators import StakeRegister
 
     key = signing_key(key_name, keys_dir)
     with connect(url) as client:
