@@ -16,6 +16,10 @@ from chain.state.reader import state_key as state_key  # keys and records are us
 from chain.types import Address, Grains, Hash32, Height, PublicKey, StateKey
 
 MAX_VALIDATORS = 1024
+MAX_EPOCH_BLOCKS = 4096
+"""One record holds who won the blocks of an epoch."""
+MAX_PAST_SHARES = 8
+"""Changes that a delegation remembers; what it had before them counts as nothing [STAKE-PAST]."""
 TICKET_RING = 16
 """Winning tickets kept in the state; the furthest beacon looks back over 9 blocks (protocol section 4)."""
 
@@ -139,12 +143,22 @@ EMPTY_POOL = StakePool(Grains(0), 0, 0, Grains(0), Grains(0))
 
 
 @dataclass(frozen=True, slots=True)
+class PastShares(Record):
+    """How many shares a delegation had when an epoch began, and before that back to the last change."""
+
+    epoch: Annotated[int, U63]
+    shares: Annotated[int, U63]
+
+
+@dataclass(frozen=True, slots=True)
 class Delegation(Record):
     """What one account stakes with one validator."""
 
     shares: Annotated[int, U63]
     index: Annotated[int, BigUint(16)]
     """That of the pool when the delegation was last paid."""
+    past: Annotated[tuple[PastShares, ...], Seq(Nested(PastShares), MAX_PAST_SHARES)]
+    """One for each epoch in which it changed, oldest first; see vm/staking/past.py."""
     arrived_until: Annotated[Height, U63]
     """Up to here, some of it answers for the validator it came from; 0: it came from a balance."""
 

@@ -11,6 +11,7 @@ from chain.ledger import AgendaItem, AgendaKind, Namespace, WeightSnapshot, heig
 from chain.types import Address, Grains
 from vm.context import Context
 from vm.events import Happening
+from vm.governance.work import forget_work
 from vm.jobs.lifecycle import weights_retention_epochs
 from vm.staking.pools import share_rewards, weight_of
 from vm.staking.validators import forget_if_empty, load_validator, put_addresses, validator_addresses
@@ -66,8 +67,9 @@ def _retire(context: Context) -> None:
 
 
 def prune_weights(context: Context, item: AgendaItem) -> None:
-    """Forget a snapshot no job can refer to any more."""
+    """Forget a snapshot no job and no vote can refer to any more, and the work that was voted with beside it."""
     context.state.delete(height_key(Namespace.WEIGHTS, item.number))
+    forget_work(context.state, item.number - 1)
 
 
 STEPS = {AgendaKind.WEIGHTS_PRUNED: prune_weights}

@@ -30,6 +30,7 @@ from vm.context import Context, Step
 from vm.events import Happening
 from vm.execute import Parsed, execute
 from vm.fees import next_base_fee
+from vm.governance.work import count_block
 from vm.jobs import lifecycle
 from vm.jobs.record import load_job, store_job
 from vm.staking import liability, terms, unbonding
@@ -150,6 +151,7 @@ def _credit_parent(context: Context, parent: Parent) -> None:
     if not parent.header.height:
         return
     earn_coinbase(context, parent.header.miner)
+    count_block(context.state, parent.header.height // context.spec.pace.epoch_blocks, parent.header.miner)
     context.add_ticket(Ticket(parent.header.height, parent.ticket))
     if parent.binding.job != NO_JOB:
         job = load_job(context, parent.binding.job)

@@ -300,7 +300,7 @@ _key_of = cache(state_key)
 @cache
 def _places_by_height() -> dict[StateKey, tuple[Namespace, int]]:
     """What belongs to a height or an epoch, for every height a test may reach."""
-    kinds = (Namespace.AGENDA, Namespace.WEIGHTS)
+    kinds = (Namespace.AGENDA, Namespace.WEIGHTS, Namespace.EPOCH_WORK)
     return {height_key(kind, height): (kind, height) for kind in kinds for height in range(2048)}
 
 

@@ -16,7 +16,7 @@ from chain.types import NO_JOB, Address, Grains, Hash32, JobId, StateKey
 from compute.spec.claim import NO_BINDING, Binding
 from consensus.transition import Parent, Transition
 from genesis.spec import Allocation, ChainSpec
-from tests.builders import Ledger, funded_spec, key
+from tests.builders import TILE, Ledger, funded_spec, key
 from tests.model import ledger as naive
 from tests.model.forms import Refused
 
@@ -36,6 +36,16 @@ def short_lives() -> ChainSpec:
         pace=replace(spec.pace, epoch_blocks=4),
         money=replace(
             spec.money, coinbase_maturity_blocks=3, block_weight_limit=41, emission_divisor=1_000_003
+        ),
+        staking=replace(spec.staking, unbonding_blocks=30),
+        governance=replace(
+            spec.governance,
+            deposit_grains=Grains(5 * TILE + 1),
+            deposit_blocks=5,
+            voting_blocks=7,
+            timelock_blocks=3,
+            timelock_minimum_blocks=2,
+            pause_maximum_blocks=6,
         ),
         jobs=replace(
             spec.jobs,

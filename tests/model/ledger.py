@@ -96,6 +96,7 @@ class Model:
                 self.credit(subject, number)
             elif step == WEIGHTS_PRUNED:
                 del self.state.weights[number]
+                self.state.work.pop(number - 1, None)
             else:
                 AGENDA_STEPS[step](self, subject)
         assert self.state.conserves()
@@ -124,6 +125,8 @@ class Model:
             self.schedule(due, COINBASE_MATURES, parent.miner, emitted + state.pending_tips)
             state.minted += emitted
             state.pending_tips = 0
+        won = state.work.setdefault((self.height - 1) // self.spec.pace.epoch_blocks, {})
+        won[parent.miner] = won.get(parent.miner, 0) + 1
         state.tickets = [*state.tickets, (self.height - 1, parent.ticket)][-TICKET_RING:]
         job = state.jobs.get(parent.job)
         if job is not None and job["status"] < SETTLED:

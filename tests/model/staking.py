@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genesis.spec import ChainSpec
 from tests.model.forms import require
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def kept_epochs(spec: ChainSpec) -> int:
     """How long frozen weights are kept."""
-    longest = spec.jobs.deadline_maximum_blocks + spec.jobs.settle_offset + spec.jobs.second_round_blocks
-    return longest // spec.pace.epoch_blocks + 2
+    job = spec.jobs.deadline_maximum_blocks + spec.jobs.settle_offset + spec.jobs.second_round_blocks
+    return max(job, spec.governance.voting_blocks) // spec.pace.epoch_blocks + 2
 
 
 def retire(model: Model) -> None:
@@ -62,10 +62,25 @@ def delegate(model: Model, sender: bytes, operator: bytes, amount: int) -> None:
     require(weight(model, operator) + amount <= most, "CAPPED")
     model.debit(sender, amount)
     pool = state.pools.setdefault(operator, {"staked": 0, "index": 0, "owed": 0, "operator": 0})
-    mine = state.delegations.setdefault((operator, sender), {"shares": 0, "index": pool["index"]})
+    mine = state.delegations.setdefault((operator, sender), new_delegation(pool["index"]))
     pay(model, operator, sender)
+    remember(model, mine)
     mine["shares"] += amount
     pool["staked"] += amount
+
+
+def new_delegation(index: int) -> dict[str, Any]:
+    return {"shares": 0, "index": index, "past": []}
+
+
+def remember(model: Model, mine: dict[str, Any]) -> None:
+    """[STAKE-PAST]"""
+    epoch, past = model.height // model.spec.pace.epoch_blocks, mine["past"]
+    if epoch not in [since for since, _ in past]:
+        past.append([epoch, mine["shares"]])
+    if len(past) == 9:
+        del past[0]
+        past[0][1] = 0
 
 
 def pay(model: Model, operator: bytes, staker: bytes) -> int:
@@ -113,12 +128,14 @@ def undelegate(model: Model, sender: bytes, operator: bytes, shares: int) -> Non
         mine = state.delegations.get((operator, sender), {"shares": 0})
         require(0 < shares <= mine["shares"], "SHARES")
         pay(model, operator, sender)
+        remember(model, mine)
         mine["shares"] -= shares
         state.pools[operator]["staked"] -= shares
         if not mine["shares"]:
             del state.delegations[operator, sender]
         tidy(model, operator)
-    wait = kept_epochs(model.spec) * model.spec.pace.epoch_blocks
+    kept = kept_epochs(model.spec) * model.spec.pace.epoch_blocks
+    wait = max(kept, model.spec.staking.unbonding_blocks)
     model.schedule(model.height + wait, UNBONDED, sender, shares)
 
 

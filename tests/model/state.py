@@ -10,6 +10,7 @@ from chain.hashing import Tag, h256
 from tests.model.forms import pack
 
 ACCOUNT, VALIDATOR, JOB, AGENDA, WEIGHTS, VALIDATOR_INDEX, CHAIN, TICKETS, POOL, DELEGATION = range(1, 11)
+EPOCH_WORK = 18
 """Namespaces."""
 COINBASE_MATURES, JOB_EXPIRES, JOB_LATE, JOB_DRAW, JOB_SETTLES, WEIGHTS_PRUNED, UNBONDED = range(1, 8)
 """Automatic steps."""
@@ -43,11 +44,13 @@ class State:
     pools: dict[bytes, Item] = field(default_factory=dict)
     """Validator to `staked` (by others), `index`, `owed` (to them) and `operator` (owed to it)."""
     delegations: dict[tuple[bytes, bytes], Item] = field(default_factory=dict)
-    """Validator and staker to `shares` and `index`."""
+    """Validator and staker to `shares`, `index` and `past`, lists of (epoch, shares when it began)."""
     jobs: dict[bytes, Item] = field(default_factory=dict)
     """Id to the fields of a job in the order of its record."""
     weights: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
     """Epoch to (address, stake), ascending by address."""
+    work: dict[int, dict[bytes, int]] = field(default_factory=dict)
+    """Epoch to miner to the blocks it won."""
     tickets: list[tuple[int, bytes]] = field(default_factory=list)
     """(height, ticket), the newest last."""
     agenda: dict[int, list[tuple[int, bytes, int]]] = field(default_factory=dict)
@@ -96,13 +99,16 @@ class State:
             value = [pool["staked"], pool["index"].to_bytes(16, "big"), pool["owed"], pool["operator"]]
             put(f"pool {address.hex()}", POOL, address, value)
         for (operator, staker), found_there in self.delegations.items():
-            value = [found_there["shares"], found_there["index"].to_bytes(16, "big")]
+            value = [found_there["shares"], found_there["index"].to_bytes(16, "big"), found_there["past"]]
             put(f"delegation {staker.hex()}", DELEGATION, operator + staker, value)
         for identity, job in self.jobs.items():
             put(f"job {identity.hex()}", JOB, identity, [_wire(value) for value in job.values()])
         for epoch, weights in self.weights.items():
             value = [epoch, [list(weight) for weight in weights]]
             put(f"weights of epoch {epoch}", WEIGHTS, epoch.to_bytes(8, "big"), value)
+        for epoch, won in self.work.items():
+            value = [[[miner, won[miner]] for miner in sorted(won)]]
+            put(f"work of epoch {epoch}", EPOCH_WORK, epoch.to_bytes(8, "big"), value)
         for height, steps in self.agenda.items():
             place = height.to_bytes(8, "big")
             put(f"agenda of {height}", AGENDA, place, [len(steps)])

@@ -52,7 +52,7 @@ def test_snapshots_live_as_long_as_a_job_can_need_them() -> None:
     short = replace(
         SPEC.jobs, deadline_minimum_blocks=5, deadline_default_blocks=5, deadline_maximum_blocks=5
     )
-    ledger = Ledger(replace(SPEC, jobs=short))
+    ledger = Ledger(replace(SPEC, jobs=short, governance=replace(SPEC.governance, voting_blocks=1)))
     longest = LENGTH - 1 + 5 + short.settle_offset + short.second_round_blocks
     ledger.mine_to(LENGTH + longest)
     assert ledger.weights(1) is not None, "a job claimed at the end of the epoch may still run"

@@ -21,10 +21,16 @@ MINIMUM = 1_000 * TILE
 
 
 def quick() -> ChainSpec:
-    """Epochs of four blocks, and jobs so short that stake is unbonded after a few of them."""
+    """Epochs of four blocks, and jobs and votes so short that stake is unbonded after a few of them."""
     spec = funded_spec()
     jobs = replace(spec.jobs, deadline_minimum_blocks=2, deadline_default_blocks=2, deadline_maximum_blocks=2)
-    return replace(spec, pace=replace(spec.pace, epoch_blocks=4), jobs=jobs)
+    return replace(
+        spec,
+        pace=replace(spec.pace, epoch_blocks=4),
+        staking=replace(spec.staking, unbonding_blocks=1),
+        governance=replace(spec.governance, voting_blocks=4),
+        jobs=jobs,
+    )
 
 
 SPEC = quick()
@@ -95,6 +101,19 @@ def test_a_frozen_weight_outlives_the_stake_and_is_gone_when_the_stake_is_back()
     ledger.mine_to(first + unbonding_blocks(ledger.begin().context))
     assert ("Unbonded", (ALICE.address, STAKE_GRAINS)) in ledger.events()
     assert ledger.weights(0) is ledger.weights(1) is None, "no job can refer to them any more"
+
+
+def test_the_constant_holds_where_it_is_longer_than_weights_are_kept() -> None:
+    kept = unbonding_blocks(Ledger(SPEC).begin().context)
+    voting = replace(SPEC, governance=replace(SPEC.governance, voting_blocks=100))
+    assert unbonding_blocks(Ledger(voting).begin().context) == (100 // 4 + 2) * 4 > kept, "votes outlast jobs"
+    longer = replace(SPEC, staking=replace(SPEC.staking, unbonding_blocks=kept + 3))
+    ledger = Ledger(longer)
+    assert withdraw(ledger, ALICE, TILE) == ""
+    ledger.mine_to(kept + 3)
+    assert ("Unbonded", (ALICE.address, TILE)) not in ledger.events()
+    ledger.mine()
+    assert ("Unbonded", (ALICE.address, TILE)) in ledger.events()
 
 
 @pytest.mark.parametrize("shares", [0, STAKE_GRAINS + 1, (1 << 63) - 1])

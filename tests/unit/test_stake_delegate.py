@@ -23,10 +23,16 @@ ALICE, BOB, CAROL, DAVE = key(0), key(1), key(6), key(7)
 
 
 def quick() -> ChainSpec:
-    """Epochs of four blocks, and jobs so short that stake is unbonded after a few of them."""
+    """Epochs of four blocks, and jobs and votes so short that stake is unbonded after a few of them."""
     spec = funded_spec()
     jobs = replace(spec.jobs, deadline_minimum_blocks=2, deadline_default_blocks=2, deadline_maximum_blocks=2)
-    return replace(spec, pace=replace(spec.pace, epoch_blocks=4), jobs=jobs)
+    return replace(
+        spec,
+        pace=replace(spec.pace, epoch_blocks=4),
+        staking=replace(spec.staking, unbonding_blocks=1),
+        governance=replace(spec.governance, voting_blocks=4),
+        jobs=jobs,
+    )
 
 
 SPEC = quick()
@@ -235,7 +241,7 @@ AMOUNTS = st.integers(1, 1 << 60) | st.integers(1, 1_000)
 @given(st.lists(st.tuples(st.integers(0, 3), AMOUNTS), max_size=30), st.data())
 def test_a_pool_never_owes_more_than_it_was_given(steps: list[tuple[int, int]], data: st.DataObject) -> None:
     """Join or leave (0, 1), claim (2), earn (3), in any order, at any size."""
-    pool, stakes = EMPTY_POOL, dict.fromkeys(range(3), Delegation(0, 0))
+    pool, stakes = EMPTY_POOL, dict.fromkeys(range(3), Delegation(0, 0, ()))
     given_in = paid = 0
     for what, amount in steps:
         who = data.draw(st.integers(0, 2))
@@ -250,7 +256,7 @@ def test_a_pool_never_owes_more_than_it_was_given(steps: list[tuple[int, int]], 
             staked_grains=Grains(pool.staked_grains + change),
             owed_grains=Grains(pool.owed_grains - due),
         )
-        stakes[who] = Delegation(stakes[who].shares + change, pool.index)
+        stakes[who] = Delegation(stakes[who].shares + change, pool.index, ())
         paid += due
         assert pool.owed_grains >= sum(earned(pool, each) for each in stakes.values())
         assert paid + pool.owed_grains + pool.operator_grains == given_in
@@ -259,7 +265,7 @@ def test_a_pool_never_owes_more_than_it_was_given(steps: list[tuple[int, int]], 
 def test_the_index_of_one_grain_and_the_whole_supply_fits() -> None:
     pool = with_reward(replace(EMPTY_POOL, staked_grains=Grains(1)), 0, (1 << 63) - 1)
     assert StakePool.from_bytes(pool.to_bytes()) == pool
-    assert earned(pool, Delegation(1, 0)) == pool.owed_grains
+    assert earned(pool, Delegation(1, 0, ())) == pool.owed_grains
 
 
 @pytest.mark.parametrize("stake", [0, 1])

@@ -227,9 +227,10 @@ def _decoded(data: bytes) -> WeightSnapshot:
 
 
 def weights_retention_epochs(context: Context) -> int:
-    """Epochs for which a snapshot must be kept: the longest a job can take from claim to settlement."""
+    """Epochs for which a snapshot must be kept: the longest a job can take from claim to settlement, or a vote."""
     rules = context.spec.jobs
-    longest = rules.deadline_maximum_blocks + rules.settle_offset + rules.second_round_blocks
+    job = rules.deadline_maximum_blocks + rules.settle_offset + rules.second_round_blocks
+    longest = max(job, context.spec.governance.voting_blocks)
     return longest // context.spec.pace.epoch_blocks + 2
 
 

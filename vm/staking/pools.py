@@ -22,6 +22,7 @@ from chain.ledger import EMPTY_POOL, Delegation, Namespace, StakePool, Validator
 from chain.types import Address, Grains, Height, StateKey
 from vm.context import Context
 from vm.events import Happening
+from vm.staking.past import remembering
 from vm.staking.validators import load_validator
 
 INDEX_ONE = 1 << 64
@@ -117,7 +118,7 @@ def resize(
 ) -> None:
     """Pay what a delegation has earned until now, then make it larger or smaller: the only place where one changes."""
     pool = pool_of(context, operator)
-    old = delegation_of(context, operator, staker) or Delegation(0, pool.index, Height(0))
+    old = delegation_of(context, operator, staker) or Delegation(0, pool.index, (), Height(0))
     due = earned(pool, old)
     pay(context, operator, staker, due)
     pool = replace(
@@ -129,8 +130,10 @@ def resize(
     put_pool(context, operator, pool)
     key = delegation_key(operator, staker)
     if old.shares + shares:
+        epoch = context.height // context.spec.pace.epoch_blocks
+        past = remembering(old, epoch) if shares else old.past
         arrived_until = Height(max(old.arrived_until, until))
-        context.state.store(key, Delegation(old.shares + shares, pool.index, arrived_until))
+        context.state.store(key, Delegation(old.shares + shares, pool.index, past, arrived_until))
     else:
         context.state.delete(key)
 

@@ -45,9 +45,9 @@ def unbonding_key(operator: Address, staker: Address, departure: int) -> StateKe
 
 
 def unbonding_blocks(context: Context) -> int:
-    """How long withdrawn stake stays locked, at least as long as weights frozen with it can still draw a committee."""
-    needed = weights_retention_epochs(context) * context.spec.pace.epoch_blocks
-    return max(context.spec.staking.unbonding_blocks, needed)
+    """How long withdrawn stake stays locked: at least as long as weights frozen with it can still count."""
+    retained = weights_retention_epochs(context) * context.spec.pace.epoch_blocks
+    return max(context.spec.staking.unbonding_blocks, retained)
 
 
 def begin(context: Context, operator: Address, staker: Address, amount_grains: int, earliest: int = 0) -> int:
