@@ -10,7 +10,6 @@ import numpy as np
 
 from chain.codec import pack
 from chain.hashing import BulkTag, Tag, b3, b3_keyed, h256
-from chain.keys import SigningKey
 from chain.tensors import DType, TensorInfo, row_path, row_root
 from chain.types import NO_ADDRESS
 from tests.acts_base import EVERYBODY, U63_MAX, ZERO, Act, person, spread

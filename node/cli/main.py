@@ -17,6 +17,7 @@ GROUPS = {
     "tx": ("node.cli.tx", "tx"),
     "job": ("node.cli.job", "job"),
     "model": ("node.cli.model", "model"),
+    "stake": ("node.cli.stake", "stake"),
     "block": ("node.cli.block", "block"),
     "proof": ("node.cli.proof", "proof"),
     "work": ("node.cli.work", "work"),

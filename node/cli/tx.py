@@ -110,17 +110,15 @@ def stake(
 ) -> None:
     """Become a validator, or add to a validator's stake.
 
-    The stake counts from the next epoch on and cannot be taken out again in this release.
+    The stake counts from the next epoch on; `tilework stake register` has more to choose.
     """
-    from chain.types import Grains
     from node.cli.sending import deliver, situation
-    from node.wallet import build, require_funds
-    from vm.kinds.operators import StakeRegister
+    from node.wallet import build, registration, require_funds
 
     key = signing_key(key_name, keys_dir)
     with connect(url) as client:
         now = situation(client, key)
-        transaction = build(now, key, "stake.register", StakeRegister(Grains(amount)))
+        transaction = build(now, key, "stake.register", registration(now.spec, amount))
         require_funds(now, transaction, amount, "stake")
         deliver(
             client, transaction, f"staked {tile(amount)}", wait_s=timeout_s if wait else None, as_json=as_json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chain.bech32m import decode_address
+from chain.errors import Invalid
 from chain.ledger import Namespace, Validator, state_key
 from chain.types import TxId
 from consensus.events import PROTOCOL
@@ -118,7 +119,7 @@ async def tx_simulate(node: NodeBackend, *, raw: str) -> Json:
         "id": parsed.id.hex(),
         "includable": found.receipt is not None,
         "code": found.refusal.code if found.refusal is not None else "",
-        "reason": str(found.refusal) if found.refusal is not None else "",
+        "reason": _in_words(found.refusal, spec.address_prefix) if found.refusal is not None else "",
         "receipt": receipt_form(found.receipt, spec.address_prefix) if found.receipt is not None else None,
         "balances": [
             {
@@ -129,6 +130,15 @@ async def tx_simulate(node: NodeBackend, *, raw: str) -> Json:
             for address, before, after in found.balances
         ],
     }
+
+
+def _in_words(error: Invalid, prefix: str) -> str:
+    """An error with addresses as people write them."""
+    found, allowed = (
+        address_form(prefix, value) if isinstance(value, bytes) and len(value) == 20 else value
+        for value in (error.found, error.allowed)
+    )
+    return str(Invalid(error.code, found=found, allowed=allowed, hint=error.hint))
 
 
 @method(

@@ -10,9 +10,9 @@ from chain.keys import SigningKey
 from chain.ledger import MAX_VALIDATORS, Namespace, Validator, state_key
 from chain.types import Grains
 from genesis.spec import ChainSpec
-from tests.builders import STAKE_GRAINS, TILE, Ledger, funded_spec, key
+from tests.builders import STAKE_GRAINS, TILE, Ledger, funded_spec, key, registration
 from vm.kinds.batch import Batch, Operation
-from vm.kinds.staking import StakeRegister, StakeUndelegate
+from vm.kinds.staking import StakeUndelegate
 from vm.staking.unbonding import unbonding_blocks
 
 ALICE, BOB, CAROL = key(0), key(1), key(6)
@@ -45,7 +45,7 @@ def withdraw(ledger: Ledger, who: SigningKey, shares: int, operator: SigningKey 
 
 
 def register(ledger: Ledger, who: SigningKey, grains: int) -> str:
-    (receipt,) = ledger.mine(ledger.sign(who, StakeRegister(Grains(grains))))
+    (receipt,) = ledger.mine(ledger.sign(who, registration(grains)))
     ledger.audit()
     return receipt.code
 
@@ -177,10 +177,10 @@ def test_a_place_that_was_left_is_free() -> None:
     leaver = key(100)
     ledger.mine(ledger.transfer(CAROL, leaver.address, TILE))
     assert ledger.mine(ledger.sign(leaver, StakeUndelegate(leaver.address, 2)))[0].code == ""
-    assert ledger.mine(ledger.sign(CAROL, StakeRegister(Grains(MINIMUM))))[0].code == "VALIDATORS_FULL"
+    assert ledger.mine(ledger.sign(CAROL, registration(MINIMUM)))[0].code == "VALIDATORS_FULL"
     ledger.mine_to(4)
-    assert ledger.mine(ledger.sign(CAROL, StakeRegister(Grains(MINIMUM))))[0].code == ""
-    assert ledger.mine(ledger.sign(leaver, StakeRegister(Grains(1))))[0].code == "VALIDATORS_FULL"
+    assert ledger.mine(ledger.sign(CAROL, registration(MINIMUM)))[0].code == ""
+    assert ledger.mine(ledger.sign(leaver, registration(1)))[0].code == "VALIDATORS_FULL"
 
 
 def test_a_chain_goes_on_without_any_validator() -> None:

@@ -13,8 +13,8 @@ from chain.keys import SigningKey
 from chain.ledger import EMPTY_POOL, MAX_VALIDATORS, Delegation, Namespace, StakePool, state_key
 from chain.types import Grains
 from genesis.spec import ChainSpec
-from tests.builders import STAKE_GRAINS, TILE, Ledger, funded_spec, key
-from vm.kinds.staking import StakeClaim, StakeDelegate, StakeRegister, StakeUndelegate
+from tests.builders import STAKE_GRAINS, TILE, Ledger, funded_spec, key, registration
+from vm.kinds.staking import StakeClaim, StakeDelegate, StakeUndelegate
 from vm.staking.pools import COMMISSION_BP, earned, with_reward
 from vm.staking.unbonding import unbonding_blocks
 
@@ -182,7 +182,7 @@ def test_a_validator_that_left_keeps_its_debts() -> None:
     assert claimed(ledger, CAROL) == claimed(ledger, ALICE) == -1
     assert delegate(ledger, DAVE, TILE) == "NOT_FOUND"
     assert undelegate(ledger, CAROL, 1_000 * TILE) == ""
-    assert send(ledger, ALICE, StakeRegister(Grains(1_000 * TILE))) == ""
+    assert send(ledger, ALICE, registration(1_000 * TILE)) == ""
 
 
 def test_a_share_of_one_grain_takes_nothing_from_others() -> None:
