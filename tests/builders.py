@@ -22,6 +22,7 @@ from chain.kv import MemoryKV, Sync
 from chain.ledger import (
     EMPTY_ACCOUNT,
     EMPTY_POOL,
+    GOVERNED_KEY,
     Account,
     AgendaLength,
     ChainState,
@@ -248,7 +249,7 @@ class Ledger:
     def audit(self) -> None:
         """Count every entry of the state: nothing unknown, nothing negative, no coin lost or made [MONEY-IDENTITY]."""
         known = {state_key(Namespace.CHAIN, b""), state_key(Namespace.VALIDATOR_INDEX, b"")}
-        known.add(state_key(Namespace.TICKETS, b""))
+        known |= {state_key(Namespace.TICKETS, b""), GOVERNED_KEY}
         known |= {_key_of(Namespace.ACCOUNT, address) for address in self.people}
         known |= {_key_of(Namespace.VALIDATOR, address) for address in self.people}
         known |= {_key_of(Namespace.STAKE_POOL, address) for address in self.people}

@@ -78,7 +78,7 @@ def test_registering_needs_the_minimum() -> None:
 
 def test_the_number_of_validators_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """An epoch boundary walks through all of them."""
-    monkeypatch.setattr("vm.kinds.staking.MAX_VALIDATORS", 5)
+    monkeypatch.setattr("vm.kinds.operators.MAX_VALIDATORS", 5)
     ledger = Ledger(SPEC)
     (receipt,) = ledger.mine(ledger.sign(key(7), registration(5_000 * TILE)))
     assert receipt.code == "VALIDATORS_FULL"

@@ -143,17 +143,24 @@ def test_too_little_stake_leaves_at_the_boundary_and_keeps_what_it_has() -> None
     assert held.stake_grains == MINIMUM - 1
     assert withdraw(ledger, ALICE, MINIMUM - 2) == ""
     assert withdraw(ledger, ALICE, 1) == ""
-    assert record(ledger, ALICE) is None, "nothing is left, and nobody lists it"
+    last = ledger.height
     assert to_epoch(ledger, 3) == {key(i).address: STAKE_GRAINS for i in range(1, 5)}
+    ledger.mine_to(last + unbonding_blocks(ledger.begin().context) - 1)
+    assert record(ledger, ALICE) is not None, "what left still answers for it"
+    ledger.mine()
+    assert record(ledger, ALICE) is None, "nothing is left, and nobody lists it"
 
 
-def test_an_emptied_validator_disappears_at_the_boundary() -> None:
+def test_an_emptied_validator_leaves_at_the_boundary_and_is_forgotten_when_all_is_paid() -> None:
     ledger = Ledger(SPEC)
     assert withdraw(ledger, ALICE, STAKE_GRAINS) == ""
     assert record(ledger, ALICE) is not None, "the list still has it"
-    to_epoch(ledger, 1)
-    assert record(ledger, ALICE) is None
+    paid = ledger.height + unbonding_blocks(ledger.begin().context)
+    assert ALICE.address not in to_epoch(ledger, 1)
     assert ledger.events().count(("ValidatorLeft", (ALICE.address, 0))) == 1
+    ledger.mine_to(paid)
+    ledger.audit()
+    assert record(ledger, ALICE) is None
 
 
 def test_coming_back_before_and_after_the_boundary() -> None:

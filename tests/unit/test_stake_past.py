@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chain.ledger import MAX_PAST_SHARES, Delegation
-from chain.types import Grains
+from chain.types import Grains, Height
 from tests.builders import TILE, Ledger, key
 from vm.kinds.staking import StakeClaim, StakeDelegate, StakeUndelegate
 from vm.staking.past import remembering, shares_at
@@ -18,7 +18,7 @@ def changed(delegation: Delegation, epoch: int, shares: int) -> Delegation:
 
 def test_every_epoch_is_answered_with_what_was_there_when_it_began() -> None:
     had = {}
-    delegation = Delegation(0, 0, ())
+    delegation = Delegation(0, 0, (), Height(0))
     for epoch in range(5, 5 + MAX_PAST_SHARES):
         had[epoch] = delegation.shares
         delegation = changed(changed(delegation, epoch, 1), epoch, 100 + epoch)
@@ -28,12 +28,12 @@ def test_every_epoch_is_answered_with_what_was_there_when_it_began() -> None:
 
 
 def test_between_two_changes_nothing_changes() -> None:
-    delegation = changed(changed(Delegation(0, 0, ()), 3, 10), 9, 20)
+    delegation = changed(changed(Delegation(0, 0, (), Height(0)), 3, 10), 9, 20)
     assert [shares_at(delegation, epoch) for epoch in (3, 4, 6, 9, 10)] == [0, 10, 10, 10, 20]
 
 
 def test_what_is_forgotten_counts_as_nothing() -> None:
-    delegation = Delegation(0, 0, ())
+    delegation = Delegation(0, 0, (), Height(0))
     for epoch in range(MAX_PAST_SHARES + 3):
         delegation = changed(delegation, epoch, 10 + epoch)
     assert len(delegation.past) == MAX_PAST_SHARES
