@@ -78,11 +78,10 @@ class Stakes:
     def jail(self, operator: SigningKey, until: int = 0, *, forever: bool = False) -> None:
         self.directly(lambda context: jail(context, operator.address, until, forever=forever))
 
-    def slash(self, operator: SigningKey, numerator: int, denominator: int, height: int | None = None) -> int:
-        """For something done at a height, just now if none is given; returns what was destroyed."""
-        done = self.ledger.height if height is None else height
+    def slash(self, operator: SigningKey, numerator: int, denominator: int, height: int = 0) -> int:
+        """For something done at a height, at first if none is given; returns what was destroyed."""
         taken: int = self.directly(
-            lambda context: slash(context, operator.address, numerator, denominator, done)
+            lambda context: slash(context, operator.address, numerator, denominator, height)
         )
         return taken
 
