@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Annotated, ClassVar
 
 from chain.codec import U63, BigUint, Nested, OneOf, Raw, Record, Seq, Text, Uint
+from chain.doc import Doc
 from chain.state.reader import state_key as state_key  # keys and records are used together: re-exported
 from chain.types import Address, Grains, Hash32, Height, PublicKey, StateKey
 
@@ -265,10 +266,10 @@ MAX_PAUSED = 64
 
 @dataclass(frozen=True, slots=True)
 class ParameterValue(Record):
-    """A constant of the chain spec that governance has changed, named `group.field`."""
+    """A constant of the chain spec, and the value that governance gives it."""
 
-    name: Annotated[str, Text(64)]
-    value: Annotated[int, U63]
+    name: Annotated[str, Text(64), Doc("its name, `group.field`")]
+    value: Annotated[int, U63, Doc("the value it gets")]
 
 
 @dataclass(frozen=True, slots=True)

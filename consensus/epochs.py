@@ -45,7 +45,7 @@ def start_epoch(context: Context) -> None:
     context.state.put(height_key(Namespace.WEIGHTS, epoch), WeightSnapshot(epoch, weights).to_bytes())
     past = epoch - 1  # scheduled one epoch late, so that the snapshot of genesis goes like the others
     context.schedule(
-        (past + weights_retention_epochs(context)) * length, AgendaKind.WEIGHTS_PRUNED, b"", past
+        (past + weights_retention_epochs(context.spec)) * length, AgendaKind.WEIGHTS_PRUNED, b"", past
     )
     share_rewards(context, weights)
     context.emit(EpochStarted(epoch, len(weights), Grains(sum(w.stake_grains for w in weights))))

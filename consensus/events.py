@@ -5,6 +5,7 @@ from __future__ import annotations
 from chain.blocks import Event
 from consensus import epochs, rewards, transition
 from vm.events import Happening, declared_in
+from vm.governance import deposits, execution
 from vm.jobs import lifecycle
 from vm.registry import KINDS
 from vm.staking import jail, liability, pools, slash, terms, unbonding
@@ -22,6 +23,8 @@ PROTOCOL: tuple[type[Happening], ...] = tuple(
         terms,
         jail,
         slash,
+        deposits,
+        execution,
     )
     for happening in declared_in(module)
 )

@@ -48,6 +48,7 @@ def short_lives() -> ChainSpec:
             timelock_minimum_blocks=2,
             pause_maximum_blocks=6,
         ),
+        accounts=replace(spec.accounts, key_delay_blocks=3, session_deposit_grains=Grains(10_000_019)),
         jobs=replace(
             spec.jobs,
             minimum_open_blocks=2,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from chain.types import AssetId
     from node.rpc.client import RpcClient
 
+
 SHORT = 16
 """Digits of an id in tables: too many for somebody to make another asset with the same ones."""
 _ALLOWED = "an id, at least its first 8 digits, or the title of an asset of your own"

@@ -46,8 +46,8 @@ def tell(
 
 def simulated(client: RpcClient, transaction: Transaction) -> dict[str, Any]:
     """What the node says that it would do; what is sent to be asked cannot be used, it has zeros for a signature."""
-    zeros = Authorisation(transaction.authorisations[0].public_key, Signature(bytes(64)))
-    raw = replace(transaction, authorisations=(zeros,)).to_bytes()
+    zeros = tuple(Authorisation(key, Signature(bytes(64))) for key in transaction.signers)
+    raw = replace(transaction, authorisations=zeros).to_bytes()
     found: dict[str, Any] = client.call("tx_simulate", raw=raw.hex())
     return found
 

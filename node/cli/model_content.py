@@ -121,7 +121,9 @@ class ParentText(click.ParamType[tuple[str, str, int]]):
 @click.command()
 @content_options
 @click.option("--title", required=True, help="Its name for people, at most 64 bytes.")
-@click.option("--type", "kind", type=click.Choice(TYPES), default="model", show_default=True)
+@click.option(
+    "--type", "kind", type=click.Choice(TYPES), default="model", show_default=True, help="What it is."
+)
 @click.option(
     "--parent",
     "parents",
@@ -183,6 +185,7 @@ def publish(
             parents=tuple(_parent(at, parent) for parent in parents),
         )
         identity = asset_id(at.key.address, at.now.nonce).hex()
+        offering = f"`tilework model offer {identity[:16]} --kind KIND --price AMOUNT`"
         at.carry_out(
             Intent(
                 "asset.publish",
@@ -196,7 +199,7 @@ def publish(
                     *(_parent_line(parent) for parent in body.parents),
                     f"deposit  {tile(DEPOSIT_GRAINS)}, back when it is retired and the last grant has ended",
                 ),
-                afterwards=f"next: `tilework model offer {identity[:16]} --kind per-call --price AMOUNT` sells its use",
+                afterwards=f"to sell its use, once it is in a block: {offering}",
                 more={
                     "asset": identity,
                     "content_root": content.root.hex(),

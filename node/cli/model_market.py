@@ -101,7 +101,9 @@ def offer(
 @click.command()
 @_NAME
 @_SLOT
-@click.option("--units", type=click.IntRange(1, (1 << 63) - 1), default=1, show_default=True)
+@click.option(
+    "--units", type=click.IntRange(1, (1 << 63) - 1), default=1, show_default=True, help="How many to buy."
+)
 @click.option(
     "--max-price", type=AMOUNT, help="The most to pay in all.  [default: exactly the present price]"
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chain.keys import SigningKey
     from genesis.spec import ChainSpec
     from node.rpc.client import RpcClient
-    from node.wallet import Situation
+    from node.wallet import Shared, Situation
     from vm.envelope import Transaction
 
 POLL_S = 0.4
@@ -26,20 +26,21 @@ POLL_LIMIT_S = 120
 
 
 def chain_spec(client: RpcClient) -> ChainSpec:
-    """The constants of the node's network, as the node states them."""
+    """The constants of the node's network that are in force in the next block, as the node states them."""
     from genesis.json_form import from_json
 
-    return from_json(json.dumps(client.call("chain_spec")["spec"]))
+    return from_json(json.dumps(client.call("chain_spec")["in_force"]))
 
 
-def situation(client: RpcClient, key: SigningKey) -> Situation:
-    """What a transaction of this key depends on now."""
+def situation(client: RpcClient, key: SigningKey, shared: Shared | None = None) -> Situation:
+    """What a transaction of this key's account, or of a shared one, depends on now."""
     from chain.bech32m import encode_address
     from node.wallet import Situation
 
     spec = chain_spec(client)
     status = client.call("chain_status")
-    account = client.call("account_get", address=encode_address(spec.address_prefix, key.address))
+    sender = shared.sender if shared is not None else key.address
+    account = client.call("account_get", address=encode_address(spec.address_prefix, sender))
     return Situation(
         spec=spec,
         height=status["height"],

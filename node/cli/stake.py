@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from node.cli.context import (
     signing_key,
 )
 from node.cli.heights import Heights
-from node.cli.table import table
+from node.cli.stake_lines import account_lines, list_lines, validator_lines
 from node.cli.writing import Desk, Intent, Writing, desk, writing
 
 if TYPE_CHECKING:
@@ -171,13 +170,22 @@ def claim(how: Writing, validator: str | None, everything: bool) -> None:
                 if operator == at.key.address
                 else _delegation(at, at.text(operator))
             )
-            due = {at.text(operator): held["owed_grains"] if held is not None else 0}
+            due, others = {at.text(operator): held["owed_grains"] if held is not None else 0}, 0
         else:
-            due = _all_due(at)
+            due, others = _all_due(at)
         told = [f"earned     {money(amount)} with {operator}" for operator, amount in due.items()]
         kind, body = _claims(at, list(due))
         at.carry_out(
-            Intent(kind, body, done=f"claimed {tile(sum(due.values()))}", told=tuple(told), more={"due": due})
+            Intent(
+                kind,
+                body,
+                done=f"claimed {tile(sum(due.values()))}",
+                told=tuple(told),
+                afterwards=f"{others} more to claim from: send it again once it is in a block"
+                if others
+                else "",
+                more={"due": due},
+            )
         )
 
 
@@ -315,7 +323,7 @@ def list_stake(
     if as_json:
         show(form)
         return
-    lines = _account_lines if mine else _validator_lines if operator is not None else _list_lines
+    lines = account_lines if mine else validator_lines if operator is not None else list_lines
     for line in lines(form, heights):
         click.echo(line)
 
@@ -332,8 +340,8 @@ def _delegation(at: Desk, operator: str) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
-def _all_due(at: Desk) -> dict[str, int]:
-    """What can be claimed, by validator, the most first, as many as one transaction holds.
+def _all_due(at: Desk) -> tuple[dict[str, int], int]:
+    """(what can be claimed, by validator, the most first, as much as one transaction holds; how many are left).
 
     Raises: Policy NO_REWARD.
     """
@@ -352,7 +360,7 @@ def _all_due(at: Desk) -> dict[str, int]:
             allowed="at least 1 grain",
             hint="Earnings are shared out when an epoch begins: see `tilework stake list --mine`.",
         )
-    return dict(most[:MAX_OPERATIONS])
+    return dict(most[:MAX_OPERATIONS]), max(0, len(most) - MAX_OPERATIONS)
 
 
 def _claims(at: Desk, operators: list[str]) -> tuple[str, Any]:
@@ -397,93 +405,3 @@ def _counts_from(at: Desk) -> str:
     return (
         f"counts     from {at.heights.at((at.now.height // length + 1) * length)}, when the next epoch begins"
     )
-
-
-def _list_lines(form: dict[str, Any], heights: Heights) -> Iterator[str]:
-    rows = [
-        (
-            each["address"],
-            tile(each["stake_grains"]),
-            tile(each["delegated_grains"]),
-            tile(each["weight_grains"]),
-            per_cent(each["share_bp"]),
-            per_cent(each["commission_bp"]),
-            tile(each["owed_grains"] + each["owed_to_stakers_grains"]),
-            _remark(each, heights),
-        )
-        for each in form["validators"]
-    ]
-    yield from table(("VALIDATOR", "OWN>", "DELEGATED>", "WEIGHT>", "SHARE>", "KEEPS>", "OWED>", ""), rows)
-    if len(rows) < form["count"]:
-        yield f"{len(rows)} of {form['count']}; more with --limit"
-    yield f"weights of epoch {form['epoch']}; the next are frozen at {heights.at(form['next_epoch_height'])}"
-
-
-def _validator_lines(form: dict[str, Any], heights: Heights) -> Iterator[str]:
-    yield form["address"]
-    yield f"  validator  {_standing(form, heights)}"
-    yield f"  own stake  {money(form['stake_grains'])}"
-    yield f"  delegated  {money(form['delegated_grains'])}"
-    yield f"  weight     {money(form['weight_grains'])}, {per_cent(form['share_bp'])} of all in this epoch"
-    yield f"  owed       {money(form['owed_grains'])} to itself"
-    yield f"             {money(form['owed_to_stakers_grains'])} to those who stake with it"
-    if form["commission_bp"] is not None:
-        yield f"  keeps      {per_cent(form['commission_bp'])} of what the stake of others earns"
-        yield f"             raises it by {per_cent(form['max_change_bp'])} at a time at most"
-    if form["announced"] is not None:
-        yield f"  announced  {_announced(form['announced'], heights)}"
-    if form["meta_root"] is not None:
-        yield f"  about it   {form['meta_root']}"
-
-
-def _remark(form: dict[str, Any], heights: Heights) -> str:
-    """What somebody who chooses a validator should know."""
-    if form["jailed"]:
-        return _jailed(form, heights)
-    return _announced(form["announced"], heights) if form["announced"] is not None else ""
-
-
-def _jailed(form: dict[str, Any], heights: Heights) -> str:
-    return "in jail for ever" if form["tombstoned"] else f"in jail until {heights.at(form['jailed_until'])}"
-
-
-def _announced(terms: dict[str, Any], heights: Heights) -> str:
-    return f"{per_cent(terms['commission_bp'])} from {heights.at(terms['height'])}"
-
-
-def _standing(form: dict[str, Any], heights: Heights) -> str:
-    if form["jailed"]:
-        return f"{_jailed(form, heights)}; what is staked with it earns nothing"
-    if form["listed"]:
-        return f"since {heights.at(form['since_height'])}"
-    return "not on the list: its own stake is too small; what is staked with it earns nothing"
-
-
-def _account_lines(form: dict[str, Any], heights: Heights) -> Iterator[str]:
-    yield form["address"]
-    own = form["validator"]
-    if own is not None:
-        yield "as a validator:"
-        yield from list(_validator_lines(own, heights))[1:]
-    if form["delegations"]:
-        yield "staked with:"
-        rows = [
-            (
-                each["operator"],
-                tile(each["stake_grains"]),
-                tile(each["owed_grains"]),
-                "" if each["listed"] else "left the list",
-            )
-            for each in form["delegations"]
-        ]
-        yield from table(("VALIDATOR", "STAKE>", "EARNED>", ""), rows, indent="  ")
-    else:
-        yield "nothing staked with validators on the list; name one that has left it with --validator"
-    if form["unbonding"]:
-        yield "on the way out:"
-        rows_out = [(tile(each["amount_grains"]), heights.at(each["height"])) for each in form["unbonding"]]
-        yield from table(("AMOUNT>", "CAN BE SPENT FROM"), rows_out, indent="  ")
-    else:
-        yield "nothing on the way out"
-    if not form["unbonding_complete"]:
-        yield "  … and perhaps more: there was too much to look through"

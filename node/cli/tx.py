@@ -110,7 +110,7 @@ def stake(
 ) -> None:
     """Become a validator, or add to a validator's stake.
 
-    The stake counts from the next epoch on; `tilework stake register` has more to choose.
+    The stake counts from the next epoch on. Taking it out again, and more: `tilework stake`.
     """
     from node.cli.sending import deliver, situation
     from node.wallet import build, registration, require_funds

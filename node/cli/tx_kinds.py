@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -13,19 +13,8 @@ from chain.types import Address, Grains
 from node.amounts import tile
 from node.bodies import Reader
 from node.cli.amounts import AMOUNT
-from node.cli.context import (
-    address_named,
-    connect,
-    json_amounts_option,
-    key_option,
-    rpc_option,
-    signing_key,
-)
-from node.cli.dry_run import tell
 from node.cli.hexadecimal import Hex
-from node.cli.sending import deliver, situation
-from node.cli.writing import sending_options
-from node.wallet import build, require_funds
+from node.cli.writing import Intent, Writing, desk, writing_options
 from vm.describe import FieldText, fields_of, item_hint, nested_records
 from vm.kind import Family, Kind
 from vm.registry import KINDS
@@ -65,8 +54,7 @@ def _command(kind: Kind) -> click.Command:
         _run(kind, given)
 
     command = click.command(kind.command, help=_help(kind))(run)
-    for add in (sending_options, key_option, rpc_option, json_amounts_option):
-        command = add(command)
+    command = writing_options(command)
     command.params = [*(_option(field) for field in fields_of(kind.body)), *command.params]
     return command
 
@@ -147,26 +135,13 @@ def _paragraphs(kind: Kind) -> Iterator[str]:
 
 
 def _run(kind: Kind, given: dict[str, Any]) -> None:
+    how = Writing.taken_from(given)
     form = {field.name: _form(field, given[field.name]) for field in fields_of(kind.body)}
-    key = signing_key(given["key_name"], given["keys_dir"])
-    with connect(given["url"]) as client:
-        now = situation(client, key)
-        reader = Reader(_addresses(now.spec.address_prefix, given["keys_dir"]))
-        transaction = build(
-            now, key, kind.name, reader.record(kind.body, form), tip_grains=given["tip_grains"]
-        )
-        if given["dry_run"]:
-            tell(client, now, transaction, as_json=given["as_json"])
-            return
-        if kind.sponsor is None:
-            require_funds(now, transaction, 0, "")
-        wait_s = given["timeout_s"] if given["wait"] else None
-        deliver(client, transaction, f"{kind.name} done", wait_s=wait_s, as_json=given["as_json"])
+    with desk(how) as at:
+        body = Reader(at.address).record(kind.body, form)
+        sponsored = kind.sponsor is not None
+        at.carry_out(Intent(kind.name, body, f"{kind.name} done", asked_before=False, sponsored=sponsored))
 
 
 def _form(field: FieldText, value: Any) -> Any:
     return None if field.hint is Address and value == NOBODY else value
-
-
-def _addresses(prefix: str, keys_dir: Any) -> Callable[[str], Address]:
-    return lambda text: address_named(text, prefix, keys_dir)

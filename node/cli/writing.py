@@ -23,6 +23,7 @@ from node.cli.context import (
     rpc_option,
     signing_key,
 )
+from node.cli.cosigning import keep, shared_account, shared_options
 
 if TYPE_CHECKING:
     from chain.codec import Record
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from chain.types import Address
     from node.cli.heights import Heights
     from node.rpc.client import RpcClient
-    from node.wallet import Situation
+    from node.wallet import Shared, Situation
     from vm.envelope import Transaction
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -44,10 +45,18 @@ class Writing:
     dry_run: bool
     wait: bool
     timeout_s: int
+    sender_name: str | None
+    cosigner_names: tuple[str, ...]
+    later: Path | None
     key_name: str | None
     keys_dir: Path | None
     url: str | None
     as_json: bool
+
+    @staticmethod
+    def taken_from(given: dict[str, Any]) -> Writing:
+        """Out of the options of a command; what is left in `given` is the command's own."""
+        return Writing(**{name: given.pop(name) for name in Writing.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,10 @@ class Intent:
     """What to do next."""
     more: dict[str, Any] = field(default_factory=dict)
     """What JSON says beside what the node says."""
+    asked_before: bool = True
+    """Whether nothing is sent that the node says would fail."""
+    sponsored: bool = False
+    """Whether somebody else pays the fee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,8 @@ class Desk:
     key: SigningKey
     now: Situation
     how: Writing
+    shared: Shared | None = None
+    """Set if the key does not act for its own account."""
 
     @property
     def heights(self) -> Heights:
@@ -86,8 +101,8 @@ class Desk:
 
     @property
     def own(self) -> str:
-        """The key's own address."""
-        return self.text(self.key.address)
+        """The account that acts."""
+        return self.text(self.shared.sender if self.shared is not None else self.key.address)
 
     def address(self, name: str) -> Address:
         """Whom an address or a name means.  Raises: Invalid ADDRESS_*, Missing KEY_UNKNOWN."""
@@ -109,15 +124,22 @@ class Desk:
         from node.wallet import build, require_funds
 
         how = self.how
-        transaction = build(self.now, self.key, intent.kind, intent.body, tip_grains=how.tip_grains)
+        transaction = build(
+            self.now, self.key, intent.kind, intent.body, tip_grains=how.tip_grains, shared=self.shared
+        )
         if not how.as_json:
             for line in intent.told:
                 click.echo(line)
         if how.dry_run:
             tell(self.client, self.now, transaction, as_json=how.as_json, more=intent.more)
             return
-        require_funds(self.now, transaction, intent.spends_grains, intent.spends)
-        self._require_success(transaction)
+        if not intent.sponsored:
+            require_funds(self.now, transaction, intent.spends_grains, intent.spends)
+        if how.later is not None:
+            keep(transaction, how.later, self.now.spec.address_prefix, as_json=how.as_json)
+            return
+        if intent.asked_before:
+            self._require_success(transaction)
         wait_s = how.timeout_s if how.wait else None
         deliver(self.client, transaction, intent.done, wait_s=wait_s, as_json=how.as_json, more=intent.more)
         if intent.afterwards and not how.as_json:
@@ -142,28 +164,24 @@ def desk(how: Writing) -> Iterator[Desk]:
 
     key = signing_key(how.key_name, how.keys_dir)
     with connect(how.url) as client:
-        yield Desk(client, key, situation(client, key), how)
+        shared = shared_account(client, how)
+        yield Desk(client, key, situation(client, key, shared), how, shared)
 
 
 def writing(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options of commands that sign; the command gets them as `how`."""
 
     @wraps(command)
-    def run(
-        tip_grains: int,
-        dry_run: bool,
-        wait: bool,
-        timeout_s: int,
-        key_name: str | None,
-        keys_dir: Path | None,
-        url: str | None,
-        as_json: bool,
-        **given: Any,
-    ) -> None:
-        how = Writing(tip_grains, dry_run, wait, timeout_s, key_name, keys_dir, url, as_json)
+    def run(**given: Any) -> None:
+        how = Writing.taken_from(given)
         command(how=how, **given)
 
-    return sending_options(key_option(rpc_option(json_amounts_option(run))))
+    return writing_options(run)
+
+
+def writing_options(command: C) -> C:
+    """Adds every option that `Writing` is made from."""
+    return sending_options(shared_options(key_option(rpc_option(json_amounts_option(command)))))
 
 
 def sending_options(command: C) -> C:

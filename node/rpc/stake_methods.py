@@ -69,8 +69,10 @@ class Standings:
     context: Context
     prefix: str
     epoch: int
-    listed: tuple[Address, ...]
+    listed: dict[Address, None]
+    """In their order, and quick to ask."""
     weights: dict[Address, Grains]
+    total_grains: int
 
     @staticmethod
     def of(chain: ChainView) -> Standings:
@@ -78,11 +80,8 @@ class Standings:
         epoch = chain.head.height // chain.spec.pace.epoch_blocks
         frozen = load_weights(context, epoch).weights
         weights = {each.address: each.stake_grains for each in frozen}
-        return Standings(context, chain.spec.address_prefix, epoch, validator_addresses(context), weights)
-
-    @property
-    def total_grains(self) -> int:
-        return sum(self.weights.values())
+        listed, total = dict.fromkeys(validator_addresses(context)), sum(weights.values())
+        return Standings(context, chain.spec.address_prefix, epoch, listed, weights, total)
 
     @property
     def next_epoch_height(self) -> int:
@@ -231,7 +230,7 @@ async def stake_account(node: NodeBackend, *, address: str, operator: str | None
 
     async def read() -> Json:
         now, delegations = Standings.of(chain), list[Json]()
-        for validator in now.listed if asked is None else (asked,):
+        for validator in list(now.listed) if asked is None else [asked]:
             await trio.lowlevel.checkpoint()
             form = now.delegation_form(validator, who)
             if form is not None:

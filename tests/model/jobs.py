@@ -28,7 +28,6 @@ from tests.model.state import (
 if TYPE_CHECKING:
     from tests.model.ledger import Model
 
-AGENDA_ROOM = 4096
 ZERO, NOBODY = bytes(32), bytes(20)
 NONE, OK, UNAVAILABLE, WRONG = range(4)
 COMMIT, REVEAL = 1, 2
@@ -110,7 +109,7 @@ def claim(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     epoch = model.height // model.spec.pace.epoch_blocks
     require(len(judges(model, epoch, job["payer"], sender)) >= rules.committee_size, "NO_COMMITTEE")
     late_height = model.height + job["deadline_blocks"] + 1
-    require(len(model.state.agenda.get(late_height, [])) < AGENDA_ROOM, "AGENDA_FULL")
+    model.require_room(late_height)
     bond = max(escrow_of(job) // 4, rules.bond_floor_grains)
     model.debit(sender, bond)
     job |= {"status": CLAIMED, "provider": sender, "bid": bid, "bond": bond}
@@ -240,7 +239,7 @@ def settle(model: Model, job_id: bytes) -> None:
         give_back(model, job, VOID)
         return
     paid = price_of(job["macs"], job["bid"])
-    fee = paid * rules.protocol_fee_bp // 10_000
+    fee = min(paid * rules.protocol_fee_bp // 10_000, job["escrow_protocol"])
     treasury, stakers = fee * rules.treasury_bp // 10_000, fee * rules.stakers_bp // 10_000
     burn = fee - treasury - stakers
     bonus = burn * rules.bonus_bp // 10_000 if job["bound_blocks"] else 0

@@ -65,7 +65,7 @@ def test_publishing_a_file(tilework: Tilework, node: MemoryNode) -> None:
     assert f"content  {content_of(Path('weights')).root.hex()}\nsize     7 bytes\n" in text
     assert "deposit  1 TILE, back when" in text
     assert "in block 1: published a thinker, fee 0.0000" in text
-    assert f"next: `tilework model offer {FIRST[:16]} --kind per-call --price AMOUNT`" in text
+    assert f"`tilework model offer {FIRST[:16]} --kind KIND --price AMOUNT`" in text
     form = tilework("model", "show", FIRST, "--json").json
     assert form["licence_root"] == content_of(Path("licence")).root.hex()
     assert (form["derivatives"], form["newest"]["size_bytes"]) == ("FORBIDDEN", 7)

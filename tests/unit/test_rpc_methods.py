@@ -59,6 +59,7 @@ async def test_every_method_answers_with_its_declared_fields(node: MemoryNode) -
         "tx_simulate": {
             "raw": node.signed(BOB, "transfer", Transfer(ALICE.address, Grains(1), b"")).to_bytes().hex()
         },
+        "session_list": {"address": text(ALICE.address)},
         "state_proof": {"namespace": "account", "identifier": ALICE.address.hex()},
         "job_get": {"id": job.hex()},
         "asset_get": {"id": asset.hex()},

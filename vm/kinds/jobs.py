@@ -141,6 +141,7 @@ OPEN = Kind(
     ),
     effect=_open,
     events=(JobOpened,),
+    pausable=True,
 )
 
 
@@ -285,6 +286,7 @@ CLAIM = Kind(
     ),
     effect=_claim,
     events=(JobClaimed,),
+    pausable=True,
 )
 
 

@@ -179,6 +179,7 @@ REGISTER = Kind(
     effect=_register,
     events=(ValidatorRegistered, StakeAdded),
     owner_only=True,
+    pausable=True,
 )
 
 

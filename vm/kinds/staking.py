@@ -131,6 +131,7 @@ DELEGATE = Kind(
     ),
     effect=_delegate,
     events=(Delegated, RewardsClaimed),
+    pausable=True,
 )
 
 
@@ -300,6 +301,7 @@ REDELEGATE = Kind(
     ),
     effect=_redelegate,
     events=(Redelegated, RewardsClaimed),
+    pausable=True,
 )
 
 

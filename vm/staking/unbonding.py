@@ -46,7 +46,7 @@ def unbonding_key(operator: Address, staker: Address, departure: int) -> StateKe
 
 def unbonding_blocks(context: Context) -> int:
     """How long withdrawn stake stays locked: at least as long as weights frozen with it can still count."""
-    retained = weights_retention_epochs(context) * context.spec.pace.epoch_blocks
+    retained = weights_retention_epochs(context.spec) * context.spec.pace.epoch_blocks
     return max(context.spec.staking.unbonding_blocks, retained)
 
 
