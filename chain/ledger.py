@@ -19,7 +19,7 @@ from chain.types import Address, Grains, Hash32, Height, PublicKey, StateKey
 MAX_VALIDATORS = 1024
 MAX_EPOCH_BLOCKS = 4096
 """One record holds who won the blocks of an epoch."""
-MAX_PAST_SHARES = 8
+MAX_PAST_STAKES = 8
 """Changes that a delegation remembers; what it had before them counts as nothing [STAKE-PAST]."""
 TICKET_RING = 16
 """Winning tickets kept in the state; the furthest beacon looks back over 9 blocks (protocol section 4)."""
@@ -144,11 +144,11 @@ EMPTY_POOL = StakePool(Grains(0), 0, 0, Grains(0), Grains(0))
 
 
 @dataclass(frozen=True, slots=True)
-class PastShares(Record):
-    """How many shares a delegation had when an epoch began, and before that back to the last change."""
+class PastStake(Record):
+    """What a delegation was worth when an epoch began, and before that back to the last change."""
 
     epoch: Annotated[int, U63]
-    shares: Annotated[int, U63]
+    stake_grains: Annotated[Grains, U63]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Delegation(Record):
     shares: Annotated[int, U63]
     index: Annotated[int, BigUint(16)]
     """That of the pool when the delegation was last paid."""
-    past: Annotated[tuple[PastShares, ...], Seq(Nested(PastShares), MAX_PAST_SHARES)]
+    past: Annotated[tuple[PastStake, ...], Seq(Nested(PastStake), MAX_PAST_STAKES)]
     """One for each epoch in which it changed, oldest first; see vm/staking/past.py."""
     arrived_until: Annotated[Height, U63]
     """Up to here, some of it answers for the validator it came from; 0: it came from a balance."""

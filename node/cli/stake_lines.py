@@ -20,7 +20,7 @@ def list_lines(form: dict[str, Any], heights: Heights) -> Iterator[str]:
             per_cent(each["share_bp"]),
             per_cent(each["commission_bp"]),
             tile(each["owed_grains"] + each["owed_to_stakers_grains"]),
-            _remark(each, heights),
+            remark(each, heights),
         )
         for each in form["validators"]
     ]
@@ -60,7 +60,7 @@ def account_lines(form: dict[str, Any], heights: Heights) -> Iterator[str]:
                 each["operator"],
                 tile(each["stake_grains"]),
                 tile(each["owed_grains"]),
-                "" if each["listed"] else "left the list",
+                _delegation_remark(each, heights),
             )
             for each in form["delegations"]
         ]
@@ -77,7 +77,15 @@ def account_lines(form: dict[str, Any], heights: Heights) -> Iterator[str]:
         yield "  … and perhaps more: there was too much to look through"
 
 
-def _remark(form: dict[str, Any], heights: Heights) -> str:
+def _delegation_remark(form: dict[str, Any], heights: Heights) -> str:
+    """What somebody should know before it moves or leaves."""
+    remarks = [] if form["listed"] else ["left the list"]
+    if form["arrived_until"] is not None:
+        remarks.append(f"answers for another until {heights.at(form['arrived_until'])}")
+    return ", ".join(remarks)
+
+
+def remark(form: dict[str, Any], heights: Heights) -> str:
     """What somebody who chooses a validator should know."""
     if form["jailed"]:
         return _jailed(form, heights)

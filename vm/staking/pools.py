@@ -121,6 +121,7 @@ def resize(
     old = delegation_of(context, operator, staker) or Delegation(0, pool.index, (), Height(0))
     due = earned(pool, old)
     pay(context, operator, staker, due)
+    had = worth(pool, old.shares)
     pool = replace(
         pool,
         staked_grains=Grains(pool.staked_grains + grains),
@@ -131,7 +132,7 @@ def resize(
     key = delegation_key(operator, staker)
     if old.shares + shares:
         epoch = context.height // context.spec.pace.epoch_blocks
-        past = remembering(old, epoch) if shares else old.past
+        past = remembering(old, epoch, had) if shares else old.past
         arrived_until = Height(max(old.arrived_until, until))
         context.state.store(key, Delegation(old.shares + shares, pool.index, past, arrived_until))
     else:
