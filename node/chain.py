@@ -318,9 +318,10 @@ class Chain:
     def _reorganise(self, tip: BlockHash) -> HeadChange:
         """Move to the branch that ends in `tip`; if one of its blocks is invalid, return to where we were.
 
-        Where it goes on beyond an upgrade that this release does not know, only what comes before that counts.
+        So we do where it leads beyond an upgrade that this release does not know: what comes before that weighs less,
+        or we would have moved there when it came.
         """
-        branch, before = self._branch(tip), self.total_work(self.head.id)
+        branch = self._branch(tip)
         fork = branch[0].header.parent
         left: list[Block] = []
         while self.head.id != fork:
@@ -336,11 +337,9 @@ class Chain:
             self._return(fork, left)
             raise
         except LocalFault as fault:
-            if fault.code != UPGRADE_UNKNOWN:
-                raise
-            if self.total_work(self.head.id) <= before:
+            if fault.code == UPGRADE_UNKNOWN:
                 self._return(fork, left)
-                raise
+            raise
         return HeadChange(tuple(left), tuple(joined))
 
     def _return(self, fork: BlockHash, left: list[Block]) -> None:

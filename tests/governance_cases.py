@@ -9,14 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chain.codec import Record
+from chain.codec import Record, pack
 from chain.hashing import Tag, h256
 from chain.keys import SigningKey
 from chain.ledger import GOVERNED_KEY, NOTHING_GOVERNED, Governed, ParameterValue
+from chain.state.overlay import Overlay
 from chain.types import NO_ADDRESS, Address, Grains, Hash32, Height, ProposalId
 from genesis.spec import ChainSpec
-from tests.builders import STAKE_GRAINS, TILE, Ledger, funded_spec, key
-from vm.accounts.session import Session, session_key
+from tests.builders import TILE, Ledger, funded_spec, key
+from vm.accounts.session import Session, session_id, session_key
 from vm.governance.houses import NO_VOTE, Vote, find_vote
 from vm.governance.proposal import Proposal, ProposalSort, ProposalStatus, load_proposal
 from vm.kinds.governance import GovCancel, GovDeposit, GovPropose, GovVote
@@ -155,13 +156,17 @@ class Forum:
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
+    @property
+    def state(self) -> Overlay:
+        """After the last block."""
+        return Overlay(self.ledger.tree)
+
     def proposal(self, identity: ProposalId) -> Proposal:
-        return load_proposal(self.ledger.begin().context.state, identity)
+        return load_proposal(self.state, identity)
 
     def ballot(self, identity: ProposalId, who: SigningKey, position: SigningKey | None = None) -> Vote:
         """What the state remembers of a vote."""
-        state = self.ledger.begin().context.state
-        return find_vote(state, identity, (position or who).address, who.address) or NO_VOTE
+        return find_vote(self.state, identity, (position or who).address, who.address) or NO_VOTE
 
     @property
     def governed(self) -> Governed:
@@ -192,12 +197,10 @@ class Forum:
             window_begins=Height(0),
             window_spent_grains=Grains(0),
         )
-        self.ledger.put({session_key(owner.address, agent.public_key): session.to_bytes()})
+        self.ledger.put({session_key(session_id(owner.address, agent.public_key)): session.to_bytes()})
 
 
 def proposal_id(who: SigningKey, nonce: int) -> ProposalId:
-    from chain.codec import pack
-
     return ProposalId(h256(Tag.PROPOSAL_ID, pack([who.address, nonce])))
 
 
@@ -287,5 +290,3 @@ RUN_FAILURES: dict[str, Case] = {
     "TREASURY": ended(payment(BACKER, 1)),
 }
 """Why what was decided cannot be done; DUST needs a treasury, see test_governance_run.py."""
-
-WEIGHT = STAKE_GRAINS

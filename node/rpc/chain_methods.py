@@ -7,7 +7,7 @@ from typing import Any
 
 from chain.errors import Missing, Policy
 from chain.types import BlockHash
-from consensus.upgrades import KNOWN_UPGRADES
+from consensus import upgrades
 from consensus.work import block_work
 from genesis import json_form
 from node.rpc.backend import ChainView, NodeBackend
@@ -95,7 +95,7 @@ def _upgrade_form(chain: ChainView) -> Json | None:
     governed = governed_now(chain.context())
     if not governed.upgrade_height:
         return None
-    known = governed.upgrade in KNOWN_UPGRADES
+    known = governed.upgrade in upgrades.KNOWN_UPGRADES
     return {"name": governed.upgrade, "height": governed.upgrade_height, "known": known}
 
 

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -20,7 +21,7 @@ from vm.governance.parameters import MAX_SHARED_BP, PARAMETERS, Parameter, out_o
 ROOT = Path(__file__).resolve().parents[2]
 EVERY = pytest.mark.parametrize("parameter", PARAMETERS.values(), ids=PARAMETERS)
 SPEC = quick()
-GOVERNED_ELSEWHERE = ("genesis", "vm/governance/parameters.py")
+THE_TABLE = "vm/governance/parameters.py"
 
 
 def value(name: str, amount: int) -> tuple[ParameterValue, ...]:
@@ -119,21 +120,44 @@ def test_nothing_twice_and_nothing_unknown(changes: tuple[ParameterValue, ...]) 
     assert out_of_bounds(SPEC, changes) is not None
 
 
-def read_attributes() -> Iterator[tuple[str, str]]:
-    """(group, field) wherever the rules read `….group.field`, or `rules.field` of a group taken apart before."""
+def names_of(tree: ast.AST, group: str) -> set[str]:
+    """Local names for a group of constants: arguments of its type, and what it was assigned to."""
+    kind = get_type_hints(ChainSpec)[group].__name__
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg) and isinstance(node.annotation, ast.Name) and node.annotation.id == kind:
+            found.add(node.arg)
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Attribute)
+            and node.value.attr == group
+        ):
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return found
+
+
+def readers(group: str, field: str) -> Iterator[Path]:
+    """Files of the rules that read `….group.field`, or `field` of a name for the group."""
     for package in ("vm", "consensus"):
         for path in sorted((ROOT / package).rglob("*.py")):
-            if str(path.relative_to(ROOT)) in GOVERNED_ELSEWHERE:
+            if str(path.relative_to(ROOT)) == THE_TABLE:
                 continue
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            tree = ast.parse(path.read_text())
+            names = names_of(tree, group)
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Attribute) and node.attr == field and isinstance(node.ctx, ast.Load):
                     below = node.value
-                    yield (below.attr if isinstance(below, ast.Attribute) else "", node.attr)
+                    whole = isinstance(below, ast.Attribute) and below.attr == group
+                    if whole or (isinstance(below, ast.Name) and below.id in names):
+                        yield path
 
 
 @EVERY
 def test_every_parameter_has_a_reader(parameter: Parameter) -> None:
     """A switch that nothing looks at must not be offered to a vote."""
-    group, _, field = parameter.name.partition(".")
-    readers = [found for found in read_attributes() if found[1] == field and found[0] in (group, "")]
-    assert readers, f"nothing in vm/ or consensus/ reads {parameter.name}"
+    assert list(readers(*parameter.name.split("."))), f"nothing in vm/ or consensus/ reads {parameter.name}"
+
+
+def test_the_search_for_readers_finds_no_field_of_another_name() -> None:
+    assert not list(readers("jobs", "never_there"))
+    assert not list(readers("money", "timelock_blocks")), "of another group"
