@@ -102,6 +102,7 @@ PUBLICATION = (
     *(uint(0, 1), uint(0, 5_000), several(PARENT, 8)),
 )
 SLOT, MARK = uint(0, 7), uint(0, 1)
+SHARE = uint(0, 10_000)
 
 ENVELOPE_BYTES = 260 * 1024
 ENVELOPE = record(
@@ -145,9 +146,12 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
         ),
     ),
     "session.revoke": (1, 1024, record(HASH)),
-    "stake.register": (3, 1024, record(AMOUNT)),
+    "stake.register": (3, 1024, record(AMOUNT, SHARE, SHARE, HASH)),
+    "stake.update": (1, 1024, record(SHARE, SHARE, HASH)),
+    "stake.unjail": (1, 1024, record()),
     "stake.delegate": (3, 1024, record(ADDRESS, AMOUNT)),
     "stake.undelegate": (3, 1024, record(ADDRESS, AMOUNT)),
+    "stake.redelegate": (3, 1024, record(ADDRESS, ADDRESS, AMOUNT)),
     "stake.claim": (1, 1024, record(ADDRESS)),
     "job.open": (3, 16_384, record(PROGRAM, several(HASH, 16), uint(1), AMOUNT, AMOUNT, ADDRESS)),
     "job.cancel": (1, 1024, record(HASH)),
