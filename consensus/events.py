@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chain.blocks import Event
 from consensus import epochs, rewards, transition
+from vm.assets import permits
 from vm.events import Happening, declared_in
 from vm.jobs import lifecycle
 from vm.registry import KINDS
@@ -11,7 +12,7 @@ from vm.staking import pools, unbonding
 
 PROTOCOL: tuple[type[Happening], ...] = tuple(
     happening
-    for module in (lifecycle, transition, rewards, epochs, unbonding, pools)
+    for module in (lifecycle, transition, rewards, epochs, unbonding, pools, permits)
     for happening in declared_in(module)
 )
 """What happens without a transaction of its own."""

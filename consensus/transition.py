@@ -26,6 +26,7 @@ from consensus import epochs, rewards
 from consensus.epochs import start_epoch
 from consensus.rewards import earn_coinbase
 from genesis.spec import ChainSpec
+from vm.assets import permits
 from vm.context import Context, Step
 from vm.events import Happening
 from vm.execute import Parsed, execute
@@ -158,5 +159,7 @@ def _credit_parent(context: Context, parent: Parent) -> None:
             context.emit(BlockBound(parent.binding.job, job.provider, parent.header.height))
 
 
-STEPS: dict[AgendaKind, Step] = rewards.STEPS | epochs.STEPS | lifecycle.STEPS | unbonding.STEPS
+STEPS: dict[AgendaKind, Step] = (
+    rewards.STEPS | epochs.STEPS | lifecycle.STEPS | unbonding.STEPS | permits.STEPS
+)
 """Everything the agenda can hold."""

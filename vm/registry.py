@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from chain.errors import Invalid
 from vm.kind import Kind
-from vm.kinds import accounts, assets, attestations, audits, batch, jobs, sales, staking
+from vm.kinds import (
+    accounts,
+    assets,
+    attestations,
+    audits,
+    batch,
+    jobs,
+    permits,
+    providers,
+    sales,
+    staking,
+)
 
-_FAMILIES = (accounts, batch, staking, jobs, audits, assets, sales, attestations)
+_FAMILIES = (accounts, batch, staking, jobs, audits, assets, sales, attestations, permits, providers)
 
 KINDS: dict[str, Kind] = {
     kind.name: kind for module in _FAMILIES for kind in vars(module).values() if isinstance(kind, Kind)
