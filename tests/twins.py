@@ -19,6 +19,7 @@ from genesis.spec import Allocation, ChainSpec
 from tests.builders import Ledger, funded_spec, key
 from tests.model import ledger as naive
 from tests.model.forms import Refused
+from vm.kinds.batch import Batch
 
 PEOPLE = [key(number) for number in range(8)]
 """The first five validate; the last two are poor."""
@@ -95,11 +96,14 @@ class Twins:
     def begin(self) -> None:
         """Start a block, unless one is under construction."""
         if self.transition is None:
+            self._open()
             self.base = dict(self.ledger.tree.items())
-            self.model.begin()
-            self.transition = self.ledger.begin()
-            self.pending = []
             self.compare()
+
+    def _open(self) -> None:
+        self.model.begin()
+        self.transition = self.ledger.begin()
+        self.pending = []
 
     def add(self, data: bytes) -> str:
         """Try a transaction; returns its code: empty for success, `refused CODE` if it may not be in this block."""
@@ -108,13 +112,25 @@ class Twins:
         code, expected = self._added(self.transition, data), self._expected(data)
         assert code == expected, f"program {code}, model {expected}"
         self.compare()
-        if not isinstance(code, str):
-            self.pending.append(data)
-            failure = code.code.partition("(")[0]  # of BATCH(3,DUST)
-            self.seen[f"failed {failure}" if code.code else self.ledger.parse(data).kind.name] += 1
-            return code.code
-        self.seen[code] += 1
-        return code
+        if isinstance(code, str):
+            self.seen[code] += 1
+            return code
+        self.pending.append(data)
+        self._count(data, code.code)
+        return code.code
+
+    def _count(self, data: bytes, code: str) -> None:
+        """An outcome: the kind, or `failed CODE` and `KIND CODE`; with `batch of ` before each operation."""
+        parsed = self.ledger.parse(data)
+        kinds = [each.kind for each in parsed.body.operations] if isinstance(parsed.body, Batch) else []
+        if not code:
+            self.seen.update([parsed.kind.name, *(f"batch of {kind}" for kind in kinds)])
+            return
+        name, _, inner = code.rstrip(")").partition("(")  # of BATCH(3,DUST)
+        self.seen.update([f"failed {name}", f"{parsed.kind.name} {name}"])
+        if inner:
+            place, reason = inner.split(",")
+            self.seen[f"batch of {kinds[int(place)]} {reason}"] += 1
 
     def _added(self, transition: Transition, data: bytes) -> naive.Receipt | str:
         try:
@@ -131,12 +147,19 @@ class Twins:
 
     def end(self, miner: bytes, job: bytes = NO_JOB) -> None:
         """Finish the block; `job` is the one its proof is bound to."""
+        self._end(self._winner(miner, job))
+
+    def _winner(self, miner: bytes, job: bytes) -> naive.Winner:
         self.tickets += 1
         ticket = h256(Tag.BEACON, b"ticket" + self.tickets.to_bytes(8, "big"))
-        self._end(naive.Winner(miner, ticket, job))
+        return naive.Winner(miner, ticket, job)
 
     def _end(self, winner: naive.Winner) -> None:
         self.begin()
+        self._close(winner)
+        self.compare()
+
+    def _close(self, winner: naive.Winner) -> None:
         assert self.transition is not None
         parent = self.ledger.parent
         binding = Binding(JobId(winner.job), 0) if winner.job != NO_JOB else NO_BINDING
@@ -148,6 +171,13 @@ class Twins:
         self.chain.append(
             Mined(tuple(self.pending), winner, parent, self.ledger.tree.root, outcome.receipt_root)
         )
+
+    def skip(self, count: int) -> None:
+        """Empty blocks in a row, compared once at their end: time has to pass."""
+        for _ in range(count):
+            if self.transition is None:
+                self._open()
+            self._close(self._winner(PEOPLE[0].address, NO_JOB))
         self.compare()
 
     # -- reorganisations --------------------------------------------------------------------------------------------

@@ -96,6 +96,13 @@ PROOF = record(
     several(OPENING, 3, 1),
 )
 
+PARENT = record(HASH, uint(1, 7), uint(0, 5_000))
+PUBLICATION = (
+    *(uint(1, 5), text(64), HASH, AMOUNT, HASH, HASH, HASH, HASH),
+    *(uint(0, 1), uint(0, 5_000), several(PARENT, 8)),
+)
+SLOT, MARK = uint(0, 7), uint(0, 1)
+
 ENVELOPE_BYTES = 260 * 1024
 ENVELOPE = record(
     uint(1, 1),
@@ -127,8 +134,24 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
         record(HASH, uint(1, 1), uint(1, 2), HASH, uint(0, 3), HASH, HASH, uint(0, 0)),
     ),
     "challenge.prove": (30, 263_168, record(PROOF)),
+    "asset.publish": (3, 2048, record(*PUBLICATION)),
+    "asset.version": (3, 1024, record(HASH, AMOUNT, HASH, AMOUNT, HASH, HASH)),
+    "asset.transfer": (1, 1024, record(HASH, ADDRESS)),
+    "asset.retire": (1, 1024, record(HASH, uint(0, 8))),
+    "asset.claim": (1, 1024, record(HASH)),
+    "asset.offer": (
+        1,
+        1024,
+        record(HASH, SLOT, uint(1, 6), AMOUNT, uint(0, 1 << 32), AMOUNT, AMOUNT, MARK),
+    ),
+    "asset.acquire": (10, 1024, record(HASH, SLOT, AMOUNT, uint(1), ADDRESS, AMOUNT)),
+    "asset.attest": (
+        3,
+        1024,
+        record(HASH, AMOUNT, uint(1, 4), SLOT, HASH, text(32), AMOUNT, HASH, HASH),
+    ),
 }
-"""Name: weight, largest transaction in bytes, body.  A batch weighs what its operations weigh."""
+"""Name: weight, largest transaction in bytes, body.  What weighs more with its body is in `weight_of`."""
 NOT_IN_A_BATCH = ("batch", "job.attest", "challenge.prove")
 BODY_BYTES = {"challenge.prove": 262_144}
 """Bodies with a bound of their own, narrower than that of the transaction."""
@@ -146,4 +169,7 @@ def batch(value: Any) -> bool:
 
 
 def weight_of(kind: str, body: Any) -> int:
-    return sum(weight_of(*operation) for operation in body[0]) if kind == "batch" else KINDS[kind][0]
+    if kind == "batch":
+        return sum(weight_of(*operation) for operation in body[0])
+    parents = len(body[-1]) if kind == "asset.publish" else 0
+    return KINDS[kind][0] + parents

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import copy
+import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ from chain.hashing import Tag, h256
 from chain.keys import address_of, verify
 from chain.types import PublicKey, Signature
 from genesis.spec import ChainSpec
-from tests.model import staking
+from tests.model import assets, jobs, staking
+from tests.model.books import Books
 from tests.model.forms import (
     BODY_BYTES,
     ENVELOPE,
@@ -24,7 +26,7 @@ from tests.model.forms import (
     unpack,
     weight_of,
 )
-from tests.model.jobs import AGENDA_STEPS, EFFECTS, burn_attest_fee, check_attest
+from tests.model.jobs import burn_attest_fee, check_attest
 from tests.model.state import (
     COINBASE_MATURES,
     SETTLED,
@@ -34,6 +36,10 @@ from tests.model.state import (
     new_account,
 )
 
+EFFECTS = {**jobs.EFFECTS, **assets.EFFECTS}
+AGENDA_STEPS = {**jobs.AGENDA_STEPS}
+BOOKS: dict[str, Callable[[], Books]] = {"assets": assets.Assets}
+"""One line here for each family."""
 TICKET_RING = 16
 MAX_VALIDATORS = 1024
 BODY_LIMIT_BYTES = 2 << 20
@@ -70,13 +76,14 @@ class Model:
         given = sum(allocation.balance_grains for allocation in spec.allocations)
         staked = sum(founder.stake_grains for founder in spec.validators)
         self.state = State(base_fee=spec.money.base_fee_grains, minted=given + staked)
+        self.state.books = {family: books() for family, books in BOOKS.items()}
         for allocation in spec.allocations:
             self.state.accounts[allocation.address] = new_account(allocation.balance_grains)
         for founder in spec.validators:
             self._enlist(founder.public_key, founder.stake_grains)
         self.state.weights[0] = self._weights()
-        self.history: list[tuple[State, Winner | None]] = []
-        """State and winner before each block."""
+        self.history: list[tuple[bytes, Winner | None]] = []
+        """State, copied by pickling it, and winner before each block."""
         self.weight = self.bytes = 0
         """Of the block under construction."""
 
@@ -84,7 +91,7 @@ class Model:
 
     def begin(self) -> None:
         """Everything that comes before the transactions of the next block."""
-        self.history.append((copy.deepcopy(self.state), self.winner))
+        self.history.append((pickle.dumps(self.state), self.winner))
         self.height += 1
         self.weight = self.bytes = 0
         if self.winner is not None:
@@ -112,7 +119,8 @@ class Model:
         self.winner = winner
 
     def undo(self) -> None:
-        self.state, self.winner = self.history.pop()
+        before, self.winner = self.history.pop()
+        self.state = pickle.loads(before)
         self.height -= 1
 
     def _credit(self, parent: Winner) -> None:
@@ -190,14 +198,14 @@ class Model:
 
     def _attempt(self, kind: str, key: bytes, origin: list[Any], body: Any) -> str:
         """The effects, or the code of the rule that forbids them and no effects."""
-        before = copy.deepcopy(self.state)
+        before = pickle.dumps(self.state)
         try:
             if kind == "batch":
                 self._do_all(key, origin, body[0])
             else:
                 self._do(kind, key, origin, body)
         except Refused as failure:
-            self.state = before
+            self.state = pickle.loads(before)
             return failure.code
         return ""
 

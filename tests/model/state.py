@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from chain.hashing import Tag, h256
+from tests.model.books import Books, Item
 from tests.model.forms import pack
 
 ACCOUNT, VALIDATOR, JOB, AGENDA, WEIGHTS, VALIDATOR_INDEX, CHAIN, TICKETS, POOL, DELEGATION = range(1, 11)
@@ -16,8 +17,6 @@ COINBASE_MATURES, JOB_EXPIRES, JOB_LATE, JOB_DRAW, JOB_SETTLES, WEIGHTS_PRUNED, 
 OPEN, CLAIMED, COMMITTED, ESCALATED, SETTLED, CANCELLED, EXPIRED, LATE, VOID, SLASHED = range(1, 11)
 """States of a job."""
 
-Item = dict[str, Any]
-
 
 def new_account(balance: int = 0) -> dict[str, int]:
     return {"nonce": 0, "balance": balance, "keyed": 0}
@@ -25,7 +24,7 @@ def new_account(balance: int = 0) -> dict[str, int]:
 
 @dataclass
 class State:
-    """One state of the ledger; `copy.deepcopy` keeps it."""
+    """One state of the ledger; a pickle keeps it."""
 
     base_fee: int
     minted: int
@@ -52,13 +51,16 @@ class State:
     """(height, ticket), the newest last."""
     agenda: dict[int, list[tuple[int, bytes, int]]] = field(default_factory=dict)
     """Height to (step, subject, number), in the order in which they were asked for."""
+    books: dict[str, Books] = field(default_factory=dict)
+    """Family to what it keeps beside all this."""
 
     @property
     def locked(self) -> int:
-        """Stakes, what is unbonding, and escrow and bond of every job that has not ended."""
+        """Stakes, what is unbonding, escrow and bond of every job that has not ended, and what families hold."""
         stakes: int = sum(validator["stake"] for validator in self.validators.values())
         stakes += self._due(UNBONDED)
         stakes += sum(pool["staked"] + pool["owed"] + pool["operator"] for pool in self.pools.values())
+        stakes += sum(books.locked for books in self.books.values())
         return stakes + sum(
             escrow_of(job) - job["attest_fees"] + job["bond"]
             for job in self.jobs.values()
@@ -110,6 +112,9 @@ class State:
                 what = f"step {index} of {height}"
                 padded = subject + bytes(32 - len(subject))
                 put(what, AGENDA, place + index.to_bytes(4, "big"), [step, padded, number])
+        for books in self.books.values():
+            for entry in books.entries():
+                put(*entry)
         put("validators", VALIDATOR_INDEX, b"", [sorted(self.listed)])
         if self.tickets:
             put("tickets", TICKETS, b"", [[list(ticket) for ticket in self.tickets]])
