@@ -60,9 +60,7 @@ class AssetActs(MoneyActs):
     def owner(self, act: Act, draw: random.Random) -> tuple[SigningKey, bytes]:
         """Somebody with something of theirs; now and then something of others, or that is not there."""
         signer = TRADERS[act.who % len(TRADERS)]
-        mine = [
-            asset for asset, holding in self.books.holdings.items() if holding["owner"] == signer.address
-        ]
+        mine = [asset for asset, holding in self.books.holdings.items() if holding["owner"] == signer.address]
         if mine and draw.random() < 0.9:
             return signer, draw.choice(mine[-6:])
         return signer, self.any_asset(draw)
@@ -343,7 +341,16 @@ class AssetActs(MoneyActs):
 
     def asset_batch(self, act: Act) -> bytes:
         """Acts with assets, in the name of whoever does the first."""
-        whats = ("buy", "give_away", "publish", "set_offer", "take_back", "add_version", "judge", "mispublish")
+        whats = (
+            "buy",
+            "give_away",
+            "publish",
+            "set_offer",
+            "take_back",
+            "add_version",
+            "judge",
+            "mispublish",
+        )
         return self.bundle(act, whats)
 
 

@@ -45,6 +45,7 @@ from genesis.build import genesis_header, genesis_state
 from genesis.presets import preset
 from genesis.spec import GRAINS_PER_TILE, Allocation, ChainSpec, FoundingValidator
 from tests.asset_books import count_assets
+from tests.provider_books import count_permits, count_providers
 from vm.envelope import Transaction
 from vm.execute import Parsed, parse
 from vm.jobs.record import Job
@@ -248,8 +249,13 @@ class Ledger:
         known |= {_key_of(Namespace.STAKE_POOL, address) for address in self.people}
         known |= {_key_of(Namespace.DELEGATION, one + other) for one in self.people for other in self.people}
         known |= {_key_of(Namespace.JOB, identity) for identity in self.jobs}
-        assets = count_assets(self.tree, self.people)
-        known |= assets.keys
+        families = (
+            count_assets(self.tree, self.people),
+            count_providers(self.tree, self.people),
+            count_permits(self.tree, self.agenda()),
+        )
+        for books in families:
+            known |= books.keys
         for found, data in self.tree.items():
             due = _places_by_height().get(found)
             if due is not None and due[0] is Namespace.AGENDA and data is not None:
@@ -265,7 +271,7 @@ class Ledger:
             if not job.status.terminal
         )
         chain = self.chain
-        assert chain.locked_grains == self.staked() + live + assets.locked_grains
+        assert chain.locked_grains == self.staked() + live + sum(books.locked_grains for books in families)
         held = balances + chain.locked_grains + chain.immature_grains + chain.pending_tips_grains
         held += chain.treasury_grains + chain.staker_pool_grains
         assert held == chain.minted_grains - chain.burned_grains
@@ -280,14 +286,17 @@ class Ledger:
 
     def unbonding(self) -> int:
         """Stake that waits on the agenda."""
+        return sum(item.number for item in self.agenda() if item.kind is AgendaKind.STAKE_UNBONDED)
+
+    def agenda(self) -> list[AgendaItem]:
+        """Everything that waits on it."""
         lengths = [
             (due[1], AgendaLength.from_bytes(data).steps)
             for found, data in self.tree.items()
             if (due := _places_by_height().get(found)) is not None and due[0] is Namespace.AGENDA
         ]
         places = [agenda_key(height, index) for height, steps in lengths for index in range(steps)]
-        items = [AgendaItem.from_bytes(data) for place in places if (data := self.tree.get(place))]
-        return sum(item.number for item in items if item.kind is AgendaKind.STAKE_UNBONDED)
+        return [AgendaItem.from_bytes(data) for place in places if (data := self.tree.get(place))]
 
     def weights(self, epoch: int) -> WeightSnapshot | None:
         data = self.tree.get(height_key(Namespace.WEIGHTS, epoch))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 import node.provider
-from chain.types import Grains
+from chain.types import NO_PERMIT, Grains
 from node.job_watch import JobWatch
 from tests.builders import key
 from tests.node_world import PAYER, World, four_nodes, world
+from vm.jobs.inputs import NO_SLOT
 from vm.jobs.record import Status, job_id
 from vm.kinds.jobs import JobOpen
 
@@ -23,7 +24,9 @@ async def reopened(
     node_3, payer = net.nodes["node-3"], key(PAYER)
     first = node_3.mempool.next_nonce(payer.address)
     for _ in range(count):
-        body = JobOpen(program, roots, Grains(price_grains), Grains(10**12), 30, bytes(20))
+        body = JobOpen(
+            program, roots, Grains(price_grains), Grains(10**12), 30, bytes(20), NO_PERMIT, NO_SLOT
+        )
         await net.submit(node_3, payer, body)
     return [job_id(payer.address, first + number) for number in range(count)]
 

@@ -124,7 +124,11 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
     "stake.delegate": (3, 1024, record(ADDRESS, AMOUNT)),
     "stake.undelegate": (3, 1024, record(ADDRESS, AMOUNT)),
     "stake.claim": (1, 1024, record(ADDRESS)),
-    "job.open": (3, 16_384, record(PROGRAM, several(HASH, 16), uint(1), AMOUNT, AMOUNT, ADDRESS)),
+    "job.open": (
+        3,
+        16_384,
+        record(PROGRAM, several(HASH, 16), uint(1), AMOUNT, AMOUNT, ADDRESS, HASH, uint(0, 8)),
+    ),
     "job.cancel": (1, 1024, record(HASH)),
     "job.claim": (1, 1024, record(HASH, uint(1))),
     "job.commit": (3, 2048, record(HASH, HASH, HASH, several(HASH, 8))),
@@ -171,5 +175,10 @@ def batch(value: Any) -> bool:
 def weight_of(kind: str, body: Any) -> int:
     if kind == "batch":
         return sum(weight_of(*operation) for operation in body[0])
-    parents = len(body[-1]) if kind == "asset.publish" else 0
-    return KINDS[kind][0] + parents
+    more = {
+        "asset.publish": lambda: len(body[-1]),
+        "job.open": lambda: (len(body[1]) + 1) // 2 + (body[6] != bytes(32)),
+        "provider.register": lambda: -(-len(body[0][5]) // 8),
+        "provider.update": lambda: -(-len(body[1][5]) // 8),
+    }
+    return KINDS[kind][0] + (more[kind]() if kind in more else 0)

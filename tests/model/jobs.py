@@ -47,7 +47,7 @@ def trace_key(job_id: bytes, provider: bytes) -> bytes:
 
 
 def open_job(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
-    program, roots, offer, most, deadline, chosen = body
+    program, roots, offer, most, deadline, chosen, permit, _ = body
     rules = model.spec.jobs
     m, n, k = shape_of(program)
     require(len(roots) == 2, "PROGRAM_INPUTS")
@@ -67,6 +67,7 @@ def open_job(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
         "offer": offer,
         "deadline_blocks": deadline,
         "chosen_provider": chosen,
+        "permit": permit,
         "status": OPEN,
         "macs": m * n * k,
         "opened": model.height,

@@ -9,8 +9,6 @@ import random
 from collections import Counter
 from dataclasses import replace
 
-import pytest
-
 from tests.acts_assets import ASSETS
 from tests.stories import OFTEN, story
 from tests.twins import Twins, short_lives
