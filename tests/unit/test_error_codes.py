@@ -29,6 +29,7 @@ from tests.edges import (
     order,
     spec_with,
 )
+from tests.provider_cases import PROVIDER_FAILURES
 from vm.registry import KINDS
 
 NOTHING = bytes(32)
@@ -225,12 +226,13 @@ def test_a_transaction_that_may_not_be_in_a_block(code: str) -> None:
 
 def test_every_declared_failure_has_a_case() -> None:
     declared = {(kind.name, rule.code) for kind in KINDS.values() for rule in kind.rules}
-    assert declared == set(FAILURES) | set(ASSET_FAILURES) | {("job.attest", code) for code in ATTESTATIONS}
+    produced = {*FAILURES, *ASSET_FAILURES, *PROVIDER_FAILURES}
+    assert declared == produced | {("job.attest", code) for code in ATTESTATIONS}
 
 
 def test_every_code_in_the_text_of_the_program_has_a_case() -> None:
     """Literal codes of `Invalid`, `Rule` and `check` anywhere below vm/."""
-    cases = {code for _, code in (*FAILURES, *ASSET_FAILURES)} | set(ATTESTATIONS) | set(ENVELOPES)
+    cases = {code for _, code in (*FAILURES, *ASSET_FAILURES, *PROVIDER_FAILURES)} | set(ATTESTATIONS) | set(ENVELOPES)
     written = {"ENC" if code.startswith("ENC_") else code for code in codes_in_text()}
     assert written - cases == set()
     assert len(written) > 30, "the search sees something"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from blake3 import blake3
 
 from chain.hashing import b3_keyed
-from chain.types import Hash32, Height
-from tests.asset_cases import AUTHOR, BUYER, VALIDATOR, new_version
+from chain.types import Grains, Hash32
+from tests.asset_cases import AUTHOR, BUYER, new_version
 from tests.builders import TILE, Ledger, funded_spec, key
-from tests.cases import Case
 from tests.provider_cases import (
     EXIT,
     INT8,
@@ -21,8 +21,9 @@ from tests.provider_cases import (
     slow_spec,
     updated,
 )
+from vm.context import CHAIN_KEY
 from vm.jobs.record import Status, Verdict
-from vm.kinds.providers import HEARTBEAT, REGISTER, UPDATE, Heartbeat
+from vm.kinds.providers import REGISTER, UPDATE, Heartbeat
 from vm.providers.heartbeat import answer, averaged, challenge
 from vm.providers.record import (
     COUNT_KEY,
@@ -32,6 +33,7 @@ from vm.providers.record import (
     ProviderNumber,
     ProviderStatus,
     Served,
+    activity_key,
     number_key,
     provider_key,
 )
@@ -68,16 +70,11 @@ def test_the_deposit_that_was_locked_is_what_comes_back(fair: Fair) -> None:
     fair.register()
     entry = fair.entry()
     assert entry is not None
-    fair.ledger.put({provider_key(SELLER.address): entry.but(deposit_grains=TILE // 2).to_bytes()})
-    fair.ledger.put({key_: data for key_, data in _less_locked(fair, TILE // 2).items()})
-    assert fair.cost(SELLER, EXIT) == -TILE // 2
-
-
-def _less_locked(fair: Fair, amount: int) -> dict[bytes, bytes]:
-    from vm.context import CHAIN_KEY
-
+    fair.ledger.put({provider_key(SELLER.address): entry.but(deposit_grains=Grains(TILE // 2)).to_bytes()})
     chain = fair.ledger.chain
-    return {CHAIN_KEY: chain.but(locked_grains=chain.locked_grains - amount).to_bytes()}
+    less = chain.but(locked_grains=Grains(chain.locked_grains - TILE // 2))
+    fair.ledger.put({CHAIN_KEY: less.to_bytes()})
+    assert fair.cost(SELLER, EXIT) == -TILE // 2
 
 
 def test_what_is_declared_is_kept_and_replaced(fair: Fair) -> None:
@@ -256,8 +253,6 @@ def test_an_answer_is_of_one_provider_and_epoch(fair: Fair) -> None:
 
 def test_the_answer_is_the_digest_of_a_product() -> None:
     """Computed in plain integers, from the text of the specification."""
-    from blake3 import blake3
-
     seed = Hash32(bytes(range(32)))
     drawn = [byte - 256 if byte > 127 else byte for byte in blake3(b"", key=seed).digest(length=8192)]
     left, right = drawn[:4096], drawn[4096:]
@@ -299,16 +294,8 @@ def test_the_average_moves_by_a_quarter() -> None:
 
 def test_what_is_measured_may_outgrow_63_bits(fair: Fair) -> None:
     fair.register()
-    from vm.providers.record import activity_key
-
     huge = replace(fair.activity(), settled_macs=1 << 80)
     fair.ledger.put({activity_key(SELLER.address): huge.to_bytes()})
     fair.to_epoch(1)
     assert fair.did(SELLER, fair.beat()) == ["Heartbeat"]
     assert fair.activity().measured_macs == 1 << 78
-
-
-def test_weights() -> None:
-    assert HEARTBEAT.weight == 3
-    assert VALIDATOR.address != SELLER.address
-    assert Height(0) == Case().ledger.height
