@@ -70,6 +70,8 @@ class BulkTag(Enum):
     POW_NOISE_RIGHT = "tilework v1 pow noise right"
     FREIVALDS = "tilework v1 freivalds"
     POW_ENTRIES = "tilework v1 pow entries"
+    CONTENT_FILE = "tilework v1 content file"
+    CONTENT_TREE = "tilework v1 content tree"
 
 
 def h256(tag: Tag, data: bytes) -> Hash32:

@@ -33,6 +33,7 @@ from vm.execute import Parsed, execute
 from vm.fees import next_base_fee
 from vm.jobs import lifecycle
 from vm.jobs.record import load_job, store_job
+from vm.kinds import keys, sessions
 from vm.staking import unbonding
 
 
@@ -160,6 +161,12 @@ def _credit_parent(context: Context, parent: Parent) -> None:
 
 
 STEPS: dict[AgendaKind, Step] = (
-    rewards.STEPS | epochs.STEPS | lifecycle.STEPS | unbonding.STEPS | permits.STEPS
+    rewards.STEPS
+    | epochs.STEPS
+    | lifecycle.STEPS
+    | unbonding.STEPS
+    | keys.STEPS
+    | sessions.STEPS
+    | permits.STEPS
 )
 """Everything the agenda can hold."""

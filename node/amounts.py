@@ -14,6 +14,7 @@ _DECIMALS = 9
 _AMOUNT = re.compile(
     r"(?P<whole>[0-9]{1,19})(?:\.(?P<part>[0-9]{1,9}))?\s*(?P<unit>tile|grains?)?", re.IGNORECASE
 )
+_SHARE = re.compile(r"(?P<whole>[0-9]{1,3})(?:\.(?P<part>[0-9]{1,2}))?\s*%?")
 _SCALES = (("P", 10**15), ("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
 
 
@@ -31,11 +32,32 @@ def parse_amount(text: str) -> int | None:
     return grains if grains <= MAX_GRAINS else None
 
 
+def parse_per_cent(text: str) -> int | None:
+    """Hundredths of a per cent in a share of at most 100 per cent, such as 12.5; None if it is none."""
+    match = _SHARE.fullmatch(text.strip())
+    if match is None:
+        return None
+    share_bp = int(match["whole"]) * 100 + int((match["part"] or "0").ljust(2, "0"))
+    return share_bp if share_bp <= 10_000 else None
+
+
 def tile(grains: int) -> str:
     """An amount in TILE with as many decimals as it needs: 10,000 TILE, 0.035 TILE."""
     whole, rest = divmod(abs(grains), GRAINS_PER_TILE)
     decimals = f".{rest:09}".rstrip("0") if rest else ""
     return f"{'-' if grains < 0 else ''}{whole:,}{decimals} TILE"
+
+
+def money(grains: int) -> str:
+    """An amount in TILE with the exact grains beside it: 0.035 TILE (35,000,000 grains)."""
+    return f"{tile(grains)} ({grains:,} grain{'' if grains == 1 else 's'})"
+
+
+def per_cent(share_bp: int) -> str:
+    """A share in hundredths of a per cent: 12.5 %, 100 %."""
+    whole, rest = divmod(share_bp, 100)
+    decimals = f".{rest:02}".rstrip("0") if rest else ""
+    return f"{whole}{decimals} %"
 
 
 def scaled(number: int, unit: str) -> str:

@@ -38,6 +38,17 @@ def load_matrix(path: Path) -> Int8Array:
     return np.array(array, np.int8, order="C")
 
 
+def load_result(path: Path) -> Int32Array:
+    """The int32 matrix in a file, as `save_matrix` writes it.
+
+    Raises: Missing FILE; Policy MATRIX_FORMAT, MATRIX_DTYPE, MATRIX_SHAPE, MATRIX_MEMORY; LocalFault FILE_READ.
+    """
+    array = _read(path)
+    if array.dtype != np.dtype("<i4"):
+        raise Policy("MATRIX_DTYPE", found=f"{array.dtype} in {path}", allowed="int32, as a job's result is")
+    return np.array(array, "<i4", order="C")
+
+
 def check_product(a: Int8Array, b: Int8Array) -> None:
     """Refuse matrices that cannot be multiplied.  Raises: Policy MATRIX_SHAPES."""
     check_shapes(a.shape, b.shape)

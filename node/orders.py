@@ -185,9 +185,8 @@ def fetch_result(client: RpcClient, spec: ChainSpec, job: dict[str, Any], progre
             )
         data += rows
         progress("result", len(data), info.total_bytes)
-    key = trace_key(JobId(bytes.fromhex(job["id"])), decode_address(spec.address_prefix, job["provider"]))
     product = bytes(data)
-    root = row_root(info, product, key)
+    root = result_root(spec, job, product)
     if root.hex() != job["result_root"]:
         raise Invalid(
             "RESULT_ROOT",
@@ -196,6 +195,12 @@ def fetch_result(client: RpcClient, spec: ChainSpec, job: dict[str, Any], progre
             hint="These are not the bytes the provider committed to: ask another node with --rpc.",
         )
     return np.frombuffer(product, "<i4").reshape(info.rows, info.columns)
+
+
+def result_root(spec: ChainSpec, job: dict[str, Any], product: bytes) -> TensorRoot:
+    """What a job's provider commits to if this is the product.  Raises: Invalid TENSOR_SIZE."""
+    key = trace_key(JobId(bytes.fromhex(job["id"])), decode_address(spec.address_prefix, job["provider"]))
+    return row_root(TensorInfo(job["m"], job["n"], DType.INT32), product, key)
 
 
 def _too_cheap(found: int, needed: int, why: str) -> Policy:

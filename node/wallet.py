@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from chain.codec import Record
 from chain.errors import Policy
 from chain.keys import SigningKey
-from chain.types import Grains, Height
+from chain.types import Address, Grains, Height
 from genesis.spec import ChainSpec
 from node.amounts import tile
-from vm.envelope import TRANSACTION_VERSION, Transaction
+from vm.envelope import SIGNATURE_BYTES, TRANSACTION_VERSION, Transaction
 from vm.fees import fee
 from vm.registry import kind_named
 
@@ -34,17 +34,41 @@ class Situation:
     nonce: int
     """The sender's next one, waiting transactions counted."""
     balance_grains: int
+    waiting: int = 0
+    """Transactions of the sender in the node's pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An account that the signing key speaks for together with others, or as a session key."""
+
+    sender: Address
+    cosigners: tuple[SigningKey, ...]
+    """Keys at hand that sign too."""
+    signatures: int
+    """Most that the transaction will carry in the end."""
 
 
 def build(
-    situation: Situation, key: SigningKey, kind: str, body: Record, *, tip_grains: int = 0
+    situation: Situation,
+    key: SigningKey,
+    kind: str,
+    body: Record,
+    *,
+    tip_grains: int = 0,
+    shared: Shared | None = None,
 ) -> Transaction:
-    """A signed transaction of the key's account.  Raises: Invalid if a field is out of bounds."""
+    """A transaction of the key's own account, or of a shared one, signed with the keys at hand.
+
+    Raises: Invalid if a field is out of bounds.
+    """
+    shared = shared or Shared(key.address, (), 1)
+    more = shared.signatures - 1
     unpriced = Transaction(
         version=TRANSACTION_VERSION,
         chain_id=situation.spec.chain_id,
         kind=kind,
-        sender=key.address,
+        sender=shared.sender,
         nonce=situation.nonce,
         max_fee_grains=_LONGEST,
         tip_grains=Grains(tip_grains),
@@ -54,15 +78,15 @@ def build(
     )
     size_bytes = len(
         unpriced.signed(key).to_bytes()
-    )  # the fee field at its longest: never less than the real size
+    )  # fee field at its longest: never less than the real size
     bound = fee(
         situation.spec.money,
         situation.base_fee_grains * FEE_HEADROOM,
-        weight=kind_named(kind).weight_of(body),
-        size_bytes=size_bytes,
+        weight=kind_named(kind).weight_of(body) + more,
+        size_bytes=size_bytes + more * SIGNATURE_BYTES,
         tip_grains=tip_grains,
     )
-    return replace(unpriced, max_fee_grains=Grains(bound.total)).signed(key)
+    return replace(unpriced, max_fee_grains=Grains(bound.total)).signed(key, *shared.cosigners)
 
 
 def require_funds(situation: Situation, transaction: Transaction, amount_grains: int, what: str) -> None:

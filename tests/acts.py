@@ -10,6 +10,7 @@ tests/property/test_ledger_assets.py, which say what they must reach.  The model
 
 from __future__ import annotations
 
+from tests.acts_accounts import AccountActs
 from tests.acts_assets import AssetActs
 from tests.acts_base import EVERYBODY as EVERYBODY  # whoever tries acts needs the people, too: re-exported
 from tests.acts_base import Act as Act
@@ -21,7 +22,7 @@ from tests.acts_jobs import first_word as first_word
 from tests.acts_stakes import StakeActs
 
 
-class Acts(JobActs, AssetActs, StakeActs):
+class Acts(JobActs, AssetActs, StakeActs, AccountActs):
     """Turns acts of every family into signed bytes for one pair of ledgers."""
 
     def __call__(self, act: Act) -> str:

@@ -20,6 +20,7 @@ from tests.model.assets import (
     EVAL,
     EVAL_SET,
     FREE,
+    PAYEES,
     PER_CALL,
     PER_GMAC,
     PERPETUAL,
@@ -28,6 +29,7 @@ from tests.model.assets import (
     WHOLE,
     Assets,
     books_of,
+    table,
     terms_now,
 )
 from tests.model.books import Item
@@ -107,14 +109,20 @@ class AssetActs(MoneyActs):
         return h256(Tag.LIST_NODE, draw.randbytes(8))
 
     def parents(self, draw: random.Random) -> list[Any]:
-        """None, some of the newest, or as many as may be of those with the longest tables."""
+        """None, some of the newest, or those with which a sale has just as many payees as it may, or one more."""
         allowed = [asset for asset in self.books.facts if self.may_descend(asset)]
-        count = min(draw.choice((0, 0, 1, 1, 1, 2, 2, 3, 8)), len(allowed))
-        if count == 8:
-            chosen = sorted(allowed, key=lambda asset: -len(self.books.facts[asset]["royalties"]))[:count]
-        else:
-            chosen = draw.sample(allowed[-4:] if draw.random() < 0.7 else allowed, min(count, 4))
-        return [self.parent(draw, asset, 5_000 // (len(chosen) or 1)) for asset in chosen]
+        count = draw.choice((0, 0, 1, 1, 1, 2, 2, 3, 8))
+        if count < 8:
+            return self.some(draw, allowed[-4:] if draw.random() < 0.7 else allowed, count)
+        aim = PAYEES + draw.randrange(2)
+        wide = sorted(allowed, key=lambda asset: -len(self.books.facts[asset]["royalties"]))
+        samples = [draw.sample(wide[:12], min(draw.randint(2, 8), len(wide[:12]))) for _ in range(16)]
+        families = [[[asset, 1, 5_000 // len(chosen)] for asset in chosen] for chosen in samples if chosen]
+        return min(families, key=lambda parents: abs(len(table(self.books, parents)) - aim), default=[])
+
+    def some(self, draw: random.Random, allowed: list[bytes], count: int) -> list[Any]:
+        chosen = draw.sample(allowed, min(count, len(allowed)))
+        return [self.parent(draw, asset, 5_000 // len(chosen)) for asset in chosen]
 
     def may_descend(self, asset: bytes) -> bool:
         return bool(self.books.facts[asset]["derivatives"]) and not self.books.holdings[asset]["retired"]
@@ -256,7 +264,7 @@ class AssetActs(MoneyActs):
     def buy(self, act: Act) -> bytes:
         """Mostly what can be had, at its exact price."""
         draw = _drawn(act)
-        signer = TRADERS[act.who % len(TRADERS)] if draw.random() < 0.95 else draw.choice(EVERYBODY)
+        signer = TRADERS[act.who % len(TRADERS)] if draw.random() < 0.93 else self.poor(draw)
         other = draw.choice(EVERYBODY)
         wanted = [
             place

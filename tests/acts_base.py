@@ -9,12 +9,15 @@ from typing import Any
 from chain.codec import pack
 from chain.hashing import Tag, h256
 from chain.keys import SigningKey
+from tests.builders import key
 from tests.twins import PEOPLE, STRANGERS, Twins
 
 ZERO = bytes(32)
 U63_MAX = (1 << 63) - 1
 TILE = 10**9
 EVERYBODY = (*PEOPLE, *STRANGERS)
+SPARE_KEYS = [key(number) for number in range(30, 36)]
+"""Nobody's own: for accounts with several keys, and for sessions."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,28 @@ class Signing:
         return [1, chain_id, kind, signer.address, nonce, 10 * TILE, tip, until, pack(body)]
 
     def signed(self, signer: SigningKey, kind: str, body: Any, tip: int = 0) -> bytes:
-        return seal(signer, self.envelope(signer, kind, body, tip))
+        """With whatever keys speak for the signer's account now."""
+        return seal(self.speakers(signer), self.envelope(signer, kind, body, tip))
+
+    def speakers(self, owner: SigningKey) -> list[SigningKey]:
+        """The own key, or as many of the set as it takes."""
+        keys = self.twins.model.state.books["accounts"].current.get(owner.address)
+        if keys is None:
+            return [owner]
+        threshold, members, _ = keys
+        chosen, reached = [], 0
+        for member, weight in members:
+            if reached < threshold:
+                chosen.append(next(each for each in (*EVERYBODY, *SPARE_KEYS) if each.public_key == member))
+                reached += weight
+        return chosen
 
 
-def seal(signer: SigningKey, envelope: list[Any]) -> bytes:
-    """The bytes of an envelope with its one signature."""
-    signature = signer.sign(h256(Tag.TX_ID, pack(envelope)))
-    return pack([*envelope, [[signer.public_key, signature]]])
+def seal(signers: SigningKey | list[SigningKey], envelope: list[Any]) -> bytes:
+    """The bytes of an envelope with its signatures."""
+    identity = h256(Tag.TX_ID, pack(envelope))
+    keys = sorted(signers if isinstance(signers, list) else [signers], key=lambda each: each.public_key)
+    return pack([*envelope, [[key.public_key, key.sign(identity)] for key in keys]])
 
 
 def person(address: bytes) -> SigningKey:

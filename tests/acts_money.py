@@ -10,6 +10,7 @@ import msgpack
 
 from chain.codec import pack
 from chain.hashing import Tag, h256
+from chain.keys import SigningKey
 from tests.acts_base import EVERYBODY, TILE, U63_MAX, Act, Signing, person, seal, spread
 
 MONEY = (

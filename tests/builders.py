@@ -101,17 +101,25 @@ class Ledger:
         return self.parent.header.height
 
     def sign(
-        self, signer: SigningKey, body: Record, /, *, nonce: int | None = None, **changes: Any
+        self,
+        signer: SigningKey,
+        body: Record,
+        /,
+        *others: SigningKey,
+        sender: Address | None = None,
+        nonce: int | None = None,
+        **changes: Any,
     ) -> Transaction:
         """A transaction with the next nonce, counting those signed for the same block before it."""
+        sender = sender or signer.address
         if nonce is None:
-            nonce = self._nonces.get(signer.address, self.account(signer.address).nonce)
-        self._nonces[signer.address] = nonce + 1
+            nonce = self._nonces.get(sender, self.account(sender).nonce)
+        self._nonces[sender] = nonce + 1
         fields: dict[str, Any] = {
             "version": 1,
             "chain_id": self.spec.chain_id,
             "kind": KIND_OF[type(body)],
-            "sender": signer.address,
+            "sender": sender,
             "nonce": nonce,
             "max_fee_grains": Grains(TILE),
             "tip_grains": Grains(0),
@@ -119,7 +127,7 @@ class Ledger:
             "body": body.to_bytes(),
             "authorisations": (),
         }
-        return Transaction(**(fields | changes)).signed(signer)
+        return Transaction(**(fields | changes)).signed(signer, *others)
 
     def forget(self) -> None:
         """Nothing that was signed and not mined counts any more."""
@@ -316,7 +324,7 @@ def _places_by_height() -> dict[StateKey, tuple[Namespace, int]]:
 def require_declared(transaction: Transaction, receipt: Receipt) -> None:
     """A kind fails only with its own codes, and causes only its own events and those of its operations [TX-KIND]."""
     kind = KINDS[transaction.kind]
-    assert not receipt.code or receipt.code.split("(")[0] in {rule.code for rule in kind.rules}
+    assert not receipt.code or receipt.code.split("(")[0] in {"SCOPE", *(rule.code for rule in kind.rules)}
     if kind.in_batch or kind.sponsor is not None:
         assert {event.name for event in receipt.events} <= {event.__name__ for event in kind.events}
 

@@ -38,6 +38,7 @@ def short_lives() -> ChainSpec:
         money=replace(
             spec.money, coinbase_maturity_blocks=3, block_weight_limit=41, emission_divisor=1_000_003
         ),
+        accounts=replace(spec.accounts, key_delay_blocks=3, session_deposit_grains=Grains(10_000_019)),
         jobs=replace(
             spec.jobs,
             minimum_open_blocks=2,

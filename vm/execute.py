@@ -15,7 +15,7 @@ from chain.keys import address_of
 from chain.types import Grains, TxId
 from vm.accounts.authority import authority_of
 from vm.accounts.scope import kinds_in, require_scope
-from vm.accounts.session import Session, find_session, session_key
+from vm.accounts.session import Session, find_session, session_id, session_key
 from vm.act import Call
 from vm.context import Context, Spender
 from vm.envelope import SIGNATURE_BYTES, Transaction, check_signatures
@@ -60,7 +60,7 @@ class Parsed:
     @property
     def weight(self) -> int:
         """Units of execution it takes in a block: one more for each signature after the first [TX-SIGNED]."""
-        return self.kind.weight_of(self.body) + len(self.transaction.authorisations) - 1
+        return self.kind.weight_of(self.body) + max(0, len(self.transaction.authorisations) - 1)
 
 
 def parse(data: bytes, chain_id: bytes) -> Parsed:
@@ -167,7 +167,7 @@ def _session(context: Context, transaction: Transaction) -> Session | None:
             return None
     elif len(signers) == 1 and address_of(signers[0]) == sender:
         return None
-    session = find_session(context.state, sender, signers[0]) if len(signers) == 1 else None
+    session = find_session(context.state, session_id(sender, signers[0])) if len(signers) == 1 else None
     if session is None:
         raise Invalid(
             "BAD_AUTH",
@@ -193,8 +193,7 @@ def execute(context: Context, parsed: Parsed) -> Receipt:
     transaction, kind, body = parsed.transaction, parsed.kind, parsed.body
     cost, call = _admit(context, parsed)
     if call.session is not None:
-        signer = call.session.public_key
-        context.spender = Spender(transaction.sender, session_key(transaction.sender, signer))
+        context.spender = Spender(transaction.sender, session_key(call.session.identity))
     burned = cost.burned
     if kind.sponsor is not None:
         burned = kind.pay(context, call, body, cost.burned)

@@ -11,13 +11,18 @@ from vm.kinds import (
     audits,
     batch,
     jobs,
+    keys,
     permits,
     providers,
     sales,
+    sessions,
     staking,
 )
 
-_FAMILIES = (accounts, batch, staking, jobs, audits, assets, sales, attestations, permits, providers)
+_FAMILIES = (
+    *(accounts, batch, keys, sessions, staking, jobs, audits),
+    *(assets, sales, attestations, permits, providers),
+)
 
 KINDS: dict[str, Kind] = {
     kind.name: kind for module in _FAMILIES for kind in vars(module).values() if isinstance(kind, Kind)

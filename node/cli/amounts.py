@@ -1,4 +1,4 @@
-"""Amounts on the command line."""
+"""Amounts and shares on the command line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from node.amounts import parse_amount
+from node.amounts import parse_amount, parse_per_cent
 
 
 class Amount(click.ParamType[int]):
@@ -27,4 +27,19 @@ class Amount(click.ParamType[int]):
         return grains
 
 
+class PerCent(click.ParamType[int]):
+    """A share on the command line, as hundredths of a per cent."""
+
+    name = "percent"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        share_bp = parse_per_cent(value)
+        if share_bp is None:
+            self.fail(f"{value!r} is no share: write 12.5, up to two decimals, at most 100.", param, ctx)
+        return share_bp
+
+
 AMOUNT = Amount()
+PER_CENT = PerCent()

@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from chain.keys import SigningKey
-    from chain.types import Address
+    from chain.types import Address, PublicKey
     from node.devnet.record import Devnet
     from node.keystore import Keystore
     from node.rpc.client import RpcClient
@@ -140,6 +140,17 @@ def address_named(text: str, prefix: str, keys_dir: Path | None) -> Address:
     if "1" in text and len(text) > 38:
         return decode_address(prefix, text)  # an address of another network, or one with a typing mistake
     return signing_key(text, keys_dir).address
+
+
+def public_key_named(text: str, keys_dir: Path | None) -> PublicKey:
+    """The public key that 64 hexadecimal digits, or the name of a key, stand for.  Raises: Missing KEY_UNKNOWN."""
+    from chain.types import PublicKey
+
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        data = b""
+    return PublicKey(data) if len(data) == 32 else PublicKey(signing_key(text, keys_dir).public_key)
 
 
 def show(form: Any) -> None:

@@ -17,6 +17,8 @@ GROUPS = {
     "tx": ("node.cli.tx", "tx"),
     "job": ("node.cli.job", "job"),
     "model": ("node.cli.model", "model"),
+    "stake": ("node.cli.stake", "stake"),
+    "session": ("node.cli.session", "session"),
     "block": ("node.cli.block", "block"),
     "proof": ("node.cli.proof", "proof"),
     "work": ("node.cli.work", "work"),

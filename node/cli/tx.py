@@ -110,7 +110,7 @@ def stake(
 ) -> None:
     """Become a validator, or add to a validator's stake.
 
-    The stake counts from the next epoch on and cannot be taken out again in this release.
+    The stake counts from the next epoch on. Taking it out again, and more: `tilework stake`.
     """
     from chain.types import Grains
     from node.cli.sending import deliver, situation

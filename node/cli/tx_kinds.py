@@ -3,61 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
 from chain.codec import Blob, OneOf, Raw, Seq, Text, Uint, WireType
-from chain.types import Address, Grains, Signature
+from chain.types import Address, Grains
 from node.amounts import tile
 from node.bodies import Reader
 from node.cli.amounts import AMOUNT
-from node.cli.context import (
-    address_named,
-    connect,
-    json_amounts_option,
-    key_option,
-    rpc_option,
-    show,
-    signing_key,
-)
-from node.cli.errors import unfulfilled
-from node.cli.sending import deliver, situation
-from node.wallet import build, require_funds
+from node.cli.hexadecimal import Hex
+from node.cli.writing import Intent, Writing, desk, writing_options
 from vm.describe import FieldText, fields_of, item_hint, nested_records
-from vm.envelope import Authorisation
 from vm.kind import Family, Kind
 from vm.registry import KINDS
 
-if TYPE_CHECKING:
-    from node.rpc.client import RpcClient
-    from vm.envelope import Transaction
-
 NOBODY = "none"
 """Stands for the zero address on the command line."""
-
-
-class Hex(click.ParamType[str]):
-    """Bytes in hexadecimal, within the bounds of a field; kept as text."""
-
-    name = "hex"
-
-    def __init__(self, least: int, most: int) -> None:
-        self.least = least
-        self.most = most
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        text: str = value.lower().removeprefix("0x")
-        try:
-            size = len(bytes.fromhex(text))
-        except ValueError:
-            size = -1
-        if not self.least <= size <= self.most:
-            bound = str(self.most) if self.least == self.most else f"at most {self.most}"
-            self.fail(f"{value[:80]!r} is no hexadecimal of {bound} bytes.", param, ctx)
-        return text
 
 
 class Json(click.ParamType[Any]):
@@ -91,37 +54,8 @@ def _command(kind: Kind) -> click.Command:
         _run(kind, given)
 
     command = click.command(kind.command, help=_help(kind))(run)
-    for add in (_sending_options, key_option, rpc_option, json_amounts_option):
-        command = add(command)
+    command = writing_options(command)
     command.params = [*(_option(field) for field in fields_of(kind.body)), *command.params]
-    return command
-
-
-def _sending_options(command: click.Command) -> click.Command:
-    for option in (
-        click.option(
-            "--timeout",
-            "timeout_s",
-            type=click.IntRange(min=0),
-            default=120,
-            show_default=True,
-            help="Seconds to wait.",
-        ),
-        click.option("--wait", is_flag=True, help="Return once it is in a block."),
-        click.option(
-            "--dry-run",
-            is_flag=True,
-            help="Show fee and effects on the present state; sign and send nothing.",
-        ),
-        click.option(
-            "--tip",
-            "tip_grains",
-            type=AMOUNT,
-            default=0,
-            help="For the producer of the block; moves it ahead in a queue.",
-        ),
-    ):
-        command = option(command)
     return command
 
 
@@ -201,61 +135,13 @@ def _paragraphs(kind: Kind) -> Iterator[str]:
 
 
 def _run(kind: Kind, given: dict[str, Any]) -> None:
+    how = Writing.taken_from(given)
     form = {field.name: _form(field, given[field.name]) for field in fields_of(kind.body)}
-    key = signing_key(given["key_name"], given["keys_dir"])
-    with connect(given["url"]) as client:
-        now = situation(client, key)
-        reader = Reader(_addresses(now.spec.address_prefix, given["keys_dir"]))
-        transaction = build(
-            now, key, kind.name, reader.record(kind.body, form), tip_grains=given["tip_grains"]
-        )
-        if given["dry_run"]:
-            _tell(client, _unsigned(transaction), as_json=given["as_json"])
-            return
-        if kind.sponsor is None:
-            require_funds(now, transaction, 0, "")
-        wait_s = given["timeout_s"] if given["wait"] else None
-        deliver(client, transaction, f"{kind.name} done", wait_s=wait_s, as_json=given["as_json"])
+    with desk(how) as at:
+        body = Reader(at.address).record(kind.body, form)
+        sponsored = kind.sponsor is not None
+        at.carry_out(Intent(kind.name, body, f"{kind.name} done", asked_before=False, sponsored=sponsored))
 
 
 def _form(field: FieldText, value: Any) -> Any:
     return None if field.hint is Address and value == NOBODY else value
-
-
-def _addresses(prefix: str, keys_dir: Any) -> Callable[[str], Address]:
-    return lambda text: address_named(text, prefix, keys_dir)
-
-
-def _unsigned(transaction: Transaction) -> Transaction:
-    """The same with zeros for a signature: nobody can send it."""
-    zeros = Authorisation(transaction.authorisations[0].public_key, Signature(bytes(64)))
-    return replace(transaction, authorisations=(zeros,))
-
-
-def _tell(client: RpcClient, transaction: Transaction, *, as_json: bool) -> None:
-    """Fee and effects.  Raises: CommandFailed (exit 4) if it would fail."""
-    found = client.call("tx_simulate", raw=transaction.to_bytes().hex())
-    if as_json:
-        show(found)
-    else:
-        for line in _lines(found):
-            click.echo(line)
-    if found["code"]:
-        raise unfulfilled(f"it would fail: {found['reason']}.")
-
-
-def _lines(found: dict[str, Any]) -> Iterator[str]:
-    receipt = found["receipt"]
-    if receipt is None:
-        yield "it may not be in a block now"
-        return
-    burned, tip = receipt["burned_grains"], receipt["tip_grains"]
-    yield f"fee {tile(burned + tip)}: {tile(burned)} burned, {tile(tip)} tip; weight {receipt['weight']}"
-    for event in receipt["events"]:
-        yield f"  {event.pop('event')}"
-        for name, value in event.items():
-            yield f"    {name} {tile(value) if name.endswith('_grains') else value}"
-    for change in found["balances"]:
-        gained = change["after_grains"] - change["before_grains"]
-        sign = "+" if gained > 0 else "-"
-        yield f"  balance of {change['address']} {sign}{tile(abs(gained))}, then {tile(change['after_grains'])}"

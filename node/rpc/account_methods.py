@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from chain.bech32m import decode_address
+from chain.errors import Invalid
 from chain.ledger import Namespace, Validator, state_key
 from chain.types import TxId
 from consensus.events import PROTOCOL
 from node.rpc.backend import NodeBackend
-from node.rpc.forms import Json, address_form, receipt_form, transaction_form
+from node.rpc.forms import Json, address_form, receipt_form, record_form, transaction_form
 from node.rpc.kind_forms import event_schema, kind_form
 from node.rpc.registry import Cost, Field, Form, Parameter, method
 from node.simulate import simulate
+from vm.accounts.authority import authority_of
+from vm.accounts.session import find_session, session_id, session_keys_of
 from vm.execute import decode
 from vm.registry import KINDS
 
@@ -26,12 +29,16 @@ from vm.registry import KINDS
         Field("next_nonce", Form.INTEGER, "nonce after everything that waits in this node's pool"),
         Field("stake_grains", Form.GRAINS, "locked as a validator's stake"),
         Field("validator_since", Form.INTEGER, "height of registration; null if no validator"),
+        Field("keys", Form.OBJECT, "keys that speak for it; null: its own alone"),
+        Field("keys_to_come", Form.OBJECT, "keys that will take over, and at which height; null: none"),
     ),
 )
 async def account_get(node: NodeBackend, *, address: str) -> Json:
     chain = node.chain
-    who = decode_address(chain.spec.address_prefix, address)
-    account = chain.context().account(who)
+    prefix = chain.spec.address_prefix
+    who = decode_address(prefix, address)
+    context = chain.context()
+    account, authority = context.account(who), authority_of(context.state, who)
     data = chain.state.get(state_key(Namespace.VALIDATOR, who))
     validator = Validator.from_bytes(data) if data is not None else None
     return {
@@ -41,7 +48,22 @@ async def account_get(node: NodeBackend, *, address: str) -> Json:
         "next_nonce": node.mempool.next_nonce(who),
         "stake_grains": validator.stake_grains if validator is not None else 0,
         "validator_since": validator.registered_height if validator is not None else None,
+        "keys": next((record_form(each, prefix) for each in authority.current), None),
+        "keys_to_come": next((record_form(each, prefix) for each in authority.pending), None),
     }
+
+
+@method(
+    "session_list",
+    "Live session keys of an account: limits, and what they have spent.",
+    parameters=(Parameter("address", Form.ADDRESS, "address with this network's prefix"),),
+    result=(Field("sessions", Form.LIST, "by their keys"),),
+)
+async def session_list(node: NodeBackend, *, address: str) -> Json:
+    prefix = node.chain.spec.address_prefix
+    state, who = node.chain.context().state, decode_address(prefix, address)
+    found = [find_session(state, session_id(who, key)) for key in session_keys_of(state, who)]
+    return {"sessions": [record_form(session, prefix) for session in found if session is not None]}
 
 
 @method(
@@ -118,7 +140,7 @@ async def tx_simulate(node: NodeBackend, *, raw: str) -> Json:
         "id": parsed.id.hex(),
         "includable": found.receipt is not None,
         "code": found.refusal.code if found.refusal is not None else "",
-        "reason": str(found.refusal) if found.refusal is not None else "",
+        "reason": _in_words(found.refusal, spec.address_prefix) if found.refusal is not None else "",
         "receipt": receipt_form(found.receipt, spec.address_prefix) if found.receipt is not None else None,
         "balances": [
             {
@@ -129,6 +151,15 @@ async def tx_simulate(node: NodeBackend, *, raw: str) -> Json:
             for address, before, after in found.balances
         ],
     }
+
+
+def _in_words(error: Invalid, prefix: str) -> str:
+    """An error with addresses as people write them."""
+    found, allowed = (
+        address_form(prefix, value) if isinstance(value, bytes) and len(value) == 20 else value
+        for value in (error.found, error.allowed)
+    )
+    return str(Invalid(error.code, found=found, allowed=allowed, hint=error.hint))
 
 
 @method(
@@ -145,4 +176,4 @@ async def tx_kinds(node: NodeBackend) -> Json:
     return {"kinds": kinds, "events": [event_schema(each) for each in PROTOCOL]}
 
 
-METHODS = (account_get, tx_submit, tx_get, tx_simulate, tx_kinds)
+METHODS = (account_get, session_list, tx_submit, tx_get, tx_simulate, tx_kinds)

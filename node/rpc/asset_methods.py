@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from chain.codec import Record
-from chain.errors import Missing, Policy
+from chain.bech32m import decode_address
+from chain.errors import Policy
 from chain.state import StateReader
-from chain.types import AssetId, StateKey
+from chain.types import AssetId
+from node.rpc.asset_forms import facts_of, found, known, offer_form, summary_form
 from node.rpc.backend import NodeBackend
-from node.rpc.forms import Json, address_form, record_form
+from node.rpc.forms import Json, record_form
 from node.rpc.registry import Cost, Field, Form, Parameter, method
 from vm.assets.limits import SLOTS
 from vm.assets.record import (
@@ -20,19 +19,17 @@ from vm.assets.record import (
     AssetType,
     Holding,
     Version,
-    asset_key,
     holding_key,
     number_key,
     version_key,
 )
-from vm.assets.sales import Offer, offer_key
+from vm.assets.sales import Offer, Revenue, offer_key, revenue_key
 
 MAX_LISTED = 100
 MAX_SEARCHED = 500
 """Assets looked through for one list."""
 MAX_ANCESTORS = 128
 """Ancestors in one answer."""
-R = TypeVar("R", bound=Record)
 
 
 @method(
@@ -55,6 +52,7 @@ R = TypeVar("R", bound=Record)
         Field("parents", Form.LIST, "what it is made from, as published"),
         Field("deposit_grains", Form.GRAINS, "locked until it is retired"),
         Field("granted_until", Form.INTEGER, "last height of any grant that ends; 0: none"),
+        Field("earned_grains", Form.GRAINS, "earned for its present owner and not taken yet"),
         Field("derivatives", Form.TEXT, "FORBIDDEN or ALLOWED"),
         Field("min_derivative_share_bp", Form.INTEGER, "what it asks of descendants"),
         Field("licence_root, doc_root, consent_root", Form.HASH, "as published; zeros: none"),
@@ -63,18 +61,20 @@ R = TypeVar("R", bound=Record)
 async def asset_get(node: NodeBackend, *, id: str) -> Json:
     chain, asset = node.chain, AssetId(bytes.fromhex(id))
     state, prefix, height = chain.state, chain.spec.address_prefix, chain.head.height
-    facts, holding = _facts(state, asset), _known(state, holding_key(asset), Holding)
+    facts, holding = facts_of(state, asset), known(state, holding_key(asset), Holding)
     form = record_form(facts, prefix) | record_form(holding, prefix)
     del form["number"], form["depth"]
-    newest = _known(state, version_key(asset, holding.versions), Version)
-    offers = [(slot, _found(state, offer_key(asset, slot), Offer)) for slot in range(SLOTS)]
+    newest = known(state, version_key(asset, holding.versions), Version)
+    offers = [(slot, found(state, offer_key(asset, slot), Offer)) for slot in range(SLOTS)]
+    revenue = found(state, revenue_key(asset, holding.owner), Revenue)
     return form | {
         "id": asset.hex(),
         "retired": bool(holding.retired),
         "newest": record_form(newest, prefix) | {"number": holding.versions},
         "offers": [
-            _offer_form(slot, offer, height + 1, prefix) for slot, offer in offers if offer is not None
+            offer_form(slot, offer, height + 1, prefix) for slot, offer in offers if offer is not None
         ],
+        "earned_grains": revenue.accrued_grains if revenue is not None else 0,
     }
 
 
@@ -84,30 +84,36 @@ async def asset_get(node: NodeBackend, *, id: str) -> Json:
     parameters=(
         Parameter("limit", Form.INTEGER, f"at most {MAX_LISTED}", required=False, default=50),
         Parameter("type", Form.TEXT, "only assets of this type", required=False),
+        Parameter("owner", Form.ADDRESS, "only assets of this account", required=False),
     ),
     result=(
         Field("assets", Form.LIST, "id, type, title, owner, height and retired of each"),
         Field("count", Form.INTEGER, "how many there are in all"),
+        Field("searched", Form.INTEGER, f"how many of them were looked at, at most {MAX_SEARCHED}"),
     ),
     cost=Cost.SCAN,
 )
-async def asset_list(node: NodeBackend, *, limit: int, type: str | None) -> Json:
+async def asset_list(node: NodeBackend, *, limit: int, type: str | None, owner: str | None) -> Json:
     if limit > MAX_LISTED:
         raise Policy("RPC_LIMIT", found=limit, allowed=f"at most {MAX_LISTED}")
     if type is not None and type.upper() not in AssetType.__members__:
         raise Policy("ASSET_TYPE", found=type, allowed=", ".join(AssetType.__members__))
     state, prefix = node.chain.state, node.chain.spec.address_prefix
-    count = _found(state, COUNT_KEY, AssetCount) or AssetCount(0)
-    searched = range(count.assets - 1, max(-1, count.assets - 1 - MAX_SEARCHED), -1)
-    found: list[Json] = []
-    for number in searched:
-        if len(found) >= limit:
+    who = decode_address(prefix, owner) if owner is not None else None
+    count = asset_count(state)
+    listed: list[Json] = []
+    searched = 0
+    for number in range(count - 1, max(-1, count - 1 - MAX_SEARCHED), -1):
+        if len(listed) >= limit:
             break
-        asset = _known(state, number_key(number), AssetNumber).asset
-        facts = _facts(state, asset)
+        searched += 1
+        asset = known(state, number_key(number), AssetNumber).asset
+        if who is not None and known(state, holding_key(asset), Holding).owner != who:
+            continue
+        facts = facts_of(state, asset)
         if type is None or facts.type is AssetType[type.upper()]:
-            found.append(_summary(state, asset, facts, prefix))
-    return {"assets": found, "count": count.assets}
+            listed.append(summary_form(state, asset, facts, prefix))
+    return {"assets": listed, "count": count, "searched": searched}
 
 
 @method(
@@ -116,6 +122,11 @@ async def asset_list(node: NodeBackend, *, limit: int, type: str | None) -> Json
     parameters=(Parameter("id", Form.HASH, "asset id"),),
     result=(
         Field("id", Form.HASH, "asset id"),
+        Field("type, title", Form.TEXT, "as published"),
+        Field("owner", Form.ADDRESS, "who owns it"),
+        Field("height", Form.INTEGER, "height of its publication"),
+        Field("retired", Form.BOOLEAN, "whether it is off sale for good"),
+        Field("parents", Form.LIST, "what it is made from: asset, relation and share_bp of each"),
         Field("depth", Form.INTEGER, "generations above it"),
         Field("ancestors", Form.LIST, "each once, nearest first: summary, generation, and its own parents"),
         Field("truncated", Form.BOOLEAN, f"whether there are more than {MAX_ANCESTORS} ancestors"),
@@ -126,10 +137,10 @@ async def asset_list(node: NodeBackend, *, limit: int, type: str | None) -> Json
 )
 async def asset_lineage(node: NodeBackend, *, id: str) -> Json:
     state, prefix, asset = node.chain.state, node.chain.spec.address_prefix, AssetId(bytes.fromhex(id))
-    facts = _facts(state, asset)
+    facts = facts_of(state, asset)
     ancestors, truncated = _ancestors(state, facts, prefix)
-    return {
-        "id": asset.hex(),
+    return summary_form(state, asset, facts, prefix) | {
+        "parents": [record_form(parent, prefix) for parent in facts.parents],
         "depth": facts.depth,
         "ancestors": ancestors,
         "truncated": truncated,
@@ -138,71 +149,29 @@ async def asset_lineage(node: NodeBackend, *, id: str) -> Json:
     }
 
 
+def asset_count(state: StateReader) -> int:
+    """How many assets there are; their numbers are those below."""
+    count = found(state, COUNT_KEY, AssetCount)
+    return count.assets if count is not None else 0
+
+
 def _ancestors(state: StateReader, facts: Asset, prefix: str) -> tuple[list[Json], bool]:
     """(forms of all ancestors, breadth first; whether some were left out)."""
     queue = [(parent.asset, 1) for parent in facts.parents]
-    found: dict[AssetId, Json] = {}
+    forms: dict[AssetId, Json] = {}
     while queue:
         asset, generation = queue.pop(0)
-        if asset in found:
+        if asset in forms:
             continue
-        if len(found) == MAX_ANCESTORS:
-            return list(found.values()), True
-        above = _facts(state, asset)
-        found[asset] = _summary(state, asset, above, prefix) | {
+        if len(forms) == MAX_ANCESTORS:
+            return list(forms.values()), True
+        above = facts_of(state, asset)
+        forms[asset] = summary_form(state, asset, above, prefix) | {
             "generation": generation,
             "parents": [record_form(parent, prefix) for parent in above.parents],
         }
         queue += [(parent.asset, generation + 1) for parent in above.parents]
-    return list(found.values()), False
-
-
-def _summary(state: StateReader, asset: AssetId, facts: Asset, prefix: str) -> Json:
-    holding = _known(state, holding_key(asset), Holding)
-    return {
-        "id": asset.hex(),
-        "type": facts.type.name,
-        "title": facts.title,
-        "owner": address_form(prefix, holding.owner),
-        "height": facts.height,
-        "retired": bool(holding.retired),
-    }
-
-
-def _offer_form(slot: int, offer: Offer, height: int, prefix: str) -> Json:
-    """An offer as the block of this height finds it."""
-    waits = offer.coming_height > height
-    return {
-        "slot": slot,
-        **record_form(offer.terms_at(height), prefix),
-        "sold": offer.sold,
-        "coming": record_form(offer.coming, prefix) | {"height": offer.coming_height} if waits else None,
-    }
-
-
-def _facts(state: StateReader, asset: AssetId) -> Asset:
-    """Raises: Missing ASSET_UNKNOWN."""
-    facts = _found(state, asset_key(asset), Asset)
-    if facts is None:
-        raise Missing(
-            "ASSET_UNKNOWN",
-            found=asset,
-            allowed="the id of an asset on this chain",
-            hint="See `tilework model list`.",
-        )
-    return facts
-
-
-def _found(state: StateReader, key: StateKey, record: type[R]) -> R | None:
-    data = state.get(key)
-    return record.from_bytes(data) if data is not None else None
-
-
-def _known(state: StateReader, key: StateKey, record: type[R]) -> R:
-    """What the rules say is there."""
-    found = _found(state, key, record)
-    assert found is not None
-    return found
+    return list(forms.values()), False
 
 
 METHODS = (asset_get, asset_list, asset_lineage)

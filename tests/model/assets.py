@@ -20,8 +20,8 @@ FREE, PER_CALL, PER_GMAC, SUBSCRIPTION, PERPETUAL, C2D = range(1, 7)
 RATING, EVAL, SAFETY, LICENCE = range(1, 5)
 EVAL_SET = 5
 ZERO = bytes(32)
-DEPOSIT = 10**9
-NOTICE = 100
+DEPOSIT, NOTICE = 10**9, 100
+GENERATIONS, PAYEES, ALL_PARENTS_BP = 16, 32, 5_000
 WHOLE = 8
 """In place of a slot: the asset itself."""
 INVISIBLE = [(0x00, 0x1F), (0x7F, 0x9F), (0x200B, 0x200F), (0x2028, 0x202E), (0x2066, 0x206F)]
@@ -95,10 +95,10 @@ def publish(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
         require(books.facts[parent]["derivatives"] == 1 and not books.holdings[parent]["retired"], "LICENCE")
     require(len({parent for parent, _, _ in parents}) == len(parents), "LINEAGE")
     require(all(share >= books.facts[parent]["least"] for parent, _, share in parents), "SHARE")
-    require(sum(share for _, _, share in parents) <= 5_000, "SHARE")
+    require(sum(share for _, _, share in parents) <= ALL_PARENTS_BP, "SHARE")
     depth = max([books.facts[parent]["depth"] + 1 for parent, _, _ in parents], default=0)
     royalties = table(books, parents)
-    require(depth <= 16 and len(royalties) <= 32, "LINEAGE")
+    require(depth <= GENERATIONS and len(royalties) <= PAYEES, "LINEAGE")
     model.debit(sender, DEPOSIT)
     asset = h256(Tag.ASSET_ID, pack(origin))
     books.facts[asset] = {

@@ -117,9 +117,29 @@ ENVELOPE = record(
     several(record(HASH, exactly(64)), 16),
 )
 
+MEMBER = record(HASH, uint(1, 1_000))
+
 KINDS: dict[str, tuple[int, int, Shape]] = {
     "transfer": (1, 1024, record(ADDRESS, AMOUNT, up_to(64))),
     "batch": (1, 16_384, lambda value: batch(value)),
+    "account.set_auth": (3, 2048, record(AMOUNT, several(MEMBER, 16), uint(0, 1 << 32))),
+    "session.grant": (
+        3,
+        2048,
+        record(
+            HASH,
+            several(text(32), 16, 1),
+            AMOUNT,
+            uint(0, 1 << 32),
+            AMOUNT,
+            several(ADDRESS, 8),
+            several(HASH, 8),
+            uint(0, 31),
+            uint(0, 1),
+            AMOUNT,
+        ),
+    ),
+    "session.revoke": (1, 1024, record(HASH)),
     "stake.register": (3, 1024, record(AMOUNT)),
     "stake.delegate": (3, 1024, record(ADDRESS, AMOUNT)),
     "stake.undelegate": (3, 1024, record(ADDRESS, AMOUNT)),

@@ -28,7 +28,6 @@ from tests.model.state import (
 if TYPE_CHECKING:
     from tests.model.ledger import Model
 
-AGENDA_ROOM = 4096
 ZERO, NOBODY = bytes(32), bytes(20)
 NONE, OK, UNAVAILABLE, WRONG = range(4)
 COMMIT, REVEAL = 1, 2
@@ -111,7 +110,7 @@ def claim(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     epoch = model.height // model.spec.pace.epoch_blocks
     require(len(judges(model, epoch, job["payer"], sender)) >= rules.committee_size, "NO_COMMITTEE")
     late_height = model.height + job["deadline_blocks"] + 1
-    require(len(model.state.agenda.get(late_height, [])) < AGENDA_ROOM, "AGENDA_FULL")
+    model.require_room(late_height)
     bond = max(escrow_of(job) // 4, rules.bond_floor_grains)
     model.debit(sender, bond)
     job |= {"status": CLAIMED, "provider": sender, "bid": bid, "bond": bond}

@@ -11,7 +11,7 @@ from chain.hashing import Tag, h256
 from chain.keys import address_of, verify
 from chain.types import PublicKey, Signature
 from genesis.spec import ChainSpec
-from tests.model import assets, jobs, staking
+from tests.model import accounts, assets, jobs, staking
 from tests.model.books import Books
 from tests.model.forms import (
     BODY_BYTES,
@@ -36,11 +36,12 @@ from tests.model.state import (
     new_account,
 )
 
-EFFECTS = {**jobs.EFFECTS, **assets.EFFECTS}
-AGENDA_STEPS = {**jobs.AGENDA_STEPS}
-BOOKS: dict[str, Callable[[], Books]] = {"assets": assets.Assets}
+EFFECTS = {**jobs.EFFECTS, **assets.EFFECTS, **accounts.EFFECTS}
+AGENDA_STEPS = {**jobs.AGENDA_STEPS, **accounts.AGENDA_STEPS}
+BOOKS: dict[str, Callable[[], Books]] = {"assets": assets.Assets, "accounts": accounts.Keys}
 """One line here for each family."""
 TICKET_RING = 16
+AGENDA_ROOM = 4096
 MAX_VALIDATORS = 1024
 BODY_LIMIT_BYTES = 2 << 20
 
@@ -80,12 +81,14 @@ class Model:
         for allocation in spec.allocations:
             self.state.accounts[allocation.address] = new_account(allocation.balance_grains)
         for founder in spec.validators:
-            self._enlist(founder.public_key, founder.stake_grains)
+            self._enlist(address_of(founder.public_key), founder.public_key, founder.stake_grains)
         self.state.weights[0] = self._weights()
         self.history: list[tuple[bytes, Winner | None]] = []
         """State, copied by pickling it, and winner before each block."""
         self.weight = self.bytes = 0
         """Of the block under construction."""
+        self.acting: tuple[bytes, bytes] | None = None
+        """Account and key of the session that signed the transaction under way, if one did."""
 
     # -- blocks ---------------------------------------------------------------------------------------------------
 
@@ -151,6 +154,10 @@ class Model:
     def schedule(self, height: int, step: int, subject: bytes, number: int = 0) -> None:
         self.state.agenda.setdefault(height, []).append((step, subject, number))
 
+    def require_room(self, height: int) -> None:
+        """Where a sender chooses the height [STF-AGENDA].  Raises: Refused AGENDA_FULL."""
+        require(len(self.state.agenda.get(height, [])) < AGENDA_ROOM, "AGENDA_FULL")
+
     # -- transactions -----------------------------------------------------------------------------------------------
 
     def add(self, data: bytes) -> Receipt:
@@ -162,7 +169,8 @@ class Model:
         require(fits, "BLOCK_FULL")
         require(self.height <= until, "EXPIRED")
         require(nonce == self.account(sender)["nonce"], "NONCE")
-        require(len(keys) == 1 and address_of(PublicKey(keys[0])) == sender, "BAD_AUTH")
+        acting = accounts.spender(self, sender, keys, kind, body)
+        self.acting = (sender, keys[0]) if acting is not None else None
         burned = in_range(self.state.base_fee * weight + money.byte_fee_grains * len(data))
         if kind == "job.attest":
             require(tip == 0, "TIP")
@@ -245,12 +253,11 @@ class Model:
         if known and listed:
             known["stake"] = total
         else:
-            self._enlist(key, total)
+            self._enlist(sender, key, total)
 
-    def _enlist(self, key: bytes, stake: int) -> None:
-        validator = {"public_key": key, "stake": stake, "registered": self.height}
-        self.state.validators[address_of(PublicKey(key))] = validator
-        self.state.listed.add(address_of(PublicKey(key)))
+    def _enlist(self, address: bytes, key: bytes, stake: int) -> None:
+        self.state.validators[address] = {"public_key": key, "stake": stake, "registered": self.height}
+        self.state.listed.add(address)
 
     # -- money --------------------------------------------------------------------------------------------------------
 
@@ -259,8 +266,10 @@ class Model:
         return self.state.accounts.get(address, new_account())
 
     def debit(self, address: bytes, amount: int) -> None:
-        """Raises: Refused BALANCE."""
+        """Raises: Refused BALANCE, SCOPE."""
         require(self.account(address)["balance"] >= amount, "BALANCE")
+        if amount and self.acting is not None and self.acting[0] == address:
+            accounts.count(accounts.books_of(self).sessions[self.acting], amount, self.height)
         if amount:
             self.state.accounts[address]["balance"] -= amount
 

@@ -1,6 +1,7 @@
 """The ledger against its naive model: random acts of every kind, blocks and reorganisations, compared entry by entry.
 
-Spec: everything in docs/spec/chain.md and docs/spec/jobs.md that a transaction or the agenda does.
+Spec: everything in docs/spec/chain.md, jobs.md and staking.md that a transaction or the agenda does; what belongs to
+another family is in the file of its stories.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 import tests.model
 from genesis.spec import ChainSpec
 from tests.acts import EVERYBODY, Act, Acts
+from tests.acts_assets import ASSETS
+from tests.acts_stakes import STAKES
 from tests.model.forms import KINDS
 from tests.model.state import CANCELLED, EXPIRED, LATE, SETTLED, SLASHED, VOID
+from tests.stories import OFTEN, acts, after, reorganise, story
 from tests.twins import Twins, short_lives
 from vm import registry
 
@@ -31,44 +35,9 @@ NOT_IN_BLOCKS = {
 }
 COARSE = {"cap_grains": 10**9}
 """Constants of which a single unit vanishes in a division."""
-AMOUNTS = (0, 1, 999, 1_000, 10**9, 900_000 * 10**9, (1 << 63) - 1)
-MONEY = (
-    "transfer",
-    "transfer",
-    "register",
-    "undelegate",
-    "batch",
-    "batch",
-    "batch",
-    "spoil",
-    "spoil",
-    "again",
-)
-JOBS = (
-    "open",
-    "misopen",
-    "misopen",
-    "cancel",
-    "cancel",
-    "claim",
-    "claim",
-    "commit",
-    "commit",
-    "attest",
-    "challenge",
-)
-OFTEN = (*MONEY, *JOBS, *["push"] * 20)
-STAKES = ("delegate", "delegate", "undelegate", "collect", "collect", "collect")
-BETWEEN_STAKERS = {"stake.delegate", "stake.claim"}
-"""Kinds that only stories with STAKES in them reach."""
-ACTS = st.builds(
-    Act,
-    what=st.sampled_from((*OFTEN, *STAKES)),
-    who=st.integers(0, len(EVERYBODY) - 1),
-    job=st.integers(0, 3),
-    choice=st.integers(0, 11),
-    amount=st.sampled_from(AMOUNTS) | st.integers(0, 1 << 52),
-)
+OF_OTHER_STORIES = ("stake.delegate", "stake.claim", "asset.")
+"""How the names of kinds begin that these stories do not reach."""
+ACTS = acts(*OFTEN, *STAKES, *ASSETS)
 
 FAILURES = (
     *(
@@ -114,26 +83,6 @@ REFUSALS = (
 )
 
 
-def after(twins: Twins, miner: int, job: int) -> None:
-    """Finish a block, bound to one of the jobs if `job` says so."""
-    twins.begin()
-    jobs = list(twins.model.state.jobs)
-    twins.end(EVERYBODY[miner].address, *jobs[-4:][job : job + 1])
-
-
-def reorganise(twins: Twins, depth: int, way: int) -> None:
-    """Leave some blocks; then make them again, or put their transactions into one block, last first, or do neither."""
-    left = [twins.undo() for _ in range(min(depth, len(twins.chain)))]
-    if way == 0:
-        for block in reversed(left):
-            twins.redo(block)
-    elif way == 1:
-        for block in left:
-            for data in block.transactions:
-                twins.add(data)
-        after(twins, 0, 4)
-
-
 class Machine(RuleBasedStateMachine):
     """Anything, in any order."""
 
@@ -168,20 +117,7 @@ def test_program_and_model_agree_at_length() -> None:
 # -- stories: the same acts, evenly drawn, so that they get further --------------------------------------------------
 
 
-def story(twins: Twins, source: random.Random, blocks: int, often: tuple[str, ...] = OFTEN) -> Counter[str]:
-    """Some blocks; returns what happened in them."""
-    acts = Acts(twins)
-    for _ in range(blocks):
-        for _ in range(source.randrange(12 if source.random() < 0.1 else 6)):
-            amount = source.choice(AMOUNTS) if source.random() < 0.5 else source.randrange(1 << 52)
-            what, who = source.choice(often), source.randrange(len(EVERYBODY))
-            acts(Act(what, who, source.randrange(4), source.randrange(12), amount))
-        after(twins, source.randrange(len(EVERYBODY)), source.randrange(9))
-        if source.random() < 0.1:
-            reorganise(twins, source.randint(1, 4), source.randrange(3))
-    for job in twins.model.state.jobs.values():
-        twins.seen[f"job {job['status']}"] += 1
-    return twins.seen
+EXPECTED = [kind for kind in KINDS if not kind.startswith(OF_OTHER_STORIES)]
 
 
 def stories(count: int, blocks: int, seed: int) -> Counter[str]:
@@ -195,7 +131,7 @@ def stories(count: int, blocks: int, seed: int) -> Counter[str]:
 def test_stories_reach_every_kind_and_most_codes() -> None:
     """Agreement is worth something only if the drawing gets everywhere."""
     seen = stories(8, 60, seed=5)
-    assert not set(KINDS) - set(seen) - BETWEEN_STAKERS
+    assert not set(EXPECTED) - set(seen)
     ends = (SETTLED, CANCELLED, EXPIRED, LATE, VOID, SLASHED)
     assert not {f"job {status}" for status in ends} - set(seen)
     missing = {f"failed {code}" for code in FAILURES} | {f"refused {code}" for code in REFUSALS}
@@ -209,7 +145,7 @@ def test_stories_of_stakers() -> None:
     seen: Counter[str] = Counter()
     for _ in range(6):
         seen += story(Twins(), source, 60, (*OFTEN, *STAKES, *STAKES))
-    wanted = {"stake.undelegate", *BETWEEN_STAKERS}
+    wanted = {"stake.delegate", "stake.undelegate", "stake.claim"}
     wanted |= {f"failed {code}" for code in ("CAPPED", "NO_REWARD", "SHARES", "NOT_FOUND", "SELF", "DUST")}
     assert not wanted - set(seen)
 
@@ -245,13 +181,11 @@ def misread(wrong: ChainSpec, source: random.Random) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_many_long_stories(seed: int) -> None:
     seen = stories(10, 120, seed)
-    assert not set(KINDS) - set(seen) - BETWEEN_STAKERS
+    assert not set(EXPECTED) - set(seen)
 
 
 def test_the_model_knows_every_kind() -> None:
-    """But for assets, whose money has a model of its own: test_asset_money.py."""
-    kinds = [kind for kind in registry.KINDS.values() if not kind.name.startswith("asset.")]
-    declared = {kind.name: (kind.weight, kind.max_bytes) for kind in kinds}
+    declared = {kind.name: (kind.weight, kind.max_bytes) for kind in registry.KINDS.values()}
     assert {name: (weight, largest) for name, (weight, largest, _) in KINDS.items()} == declared
 
 

@@ -65,3 +65,9 @@ class Tilework:
         assert "\n" not in line
         assert "Traceback" not in line
         return line
+
+    def usage(self, *arguments: str | Path) -> str:
+        """What is wrong with this command line, on one line."""
+        ran = self(*arguments)
+        assert ran.code == 2, (ran.code, ran.out, ran.err)
+        return " ".join(ran.err.split())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.amounts import MAX_GRAINS, parse_amount, scaled, span, tile
+from node.amounts import MAX_GRAINS, money, parse_amount, parse_per_cent, per_cent, scaled, span, tile
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,18 @@ def test_scaled_counts(number: int, text: str) -> None:
 )
 def test_spans(seconds: int, text: str) -> None:
     assert span(seconds) == text
+
+
+@given(st.integers(0, 10_000))
+def test_shares_read_back_exactly(share_bp: int) -> None:
+    assert parse_per_cent(per_cent(share_bp)) == share_bp
+
+
+@pytest.mark.parametrize("text", ["", "-1", "100.01", "101", "1.234", ".5", "1.", "12.5 percent", "1e1", "٣"])
+def test_what_is_no_share(text: str) -> None:
+    assert parse_per_cent(text) is None
+
+
+def test_money_has_the_grains_beside_it() -> None:
+    assert money(35_000_000) == "0.035 TILE (35,000,000 grains)"
+    assert money(1) == "0.000000001 TILE (1 grain)"

@@ -14,7 +14,7 @@ from chain.types import Address, Grains, Height, PublicKey, Signature
 from tests.builders import TILE, Ledger, key, refused
 from tests.cases import Case
 from vm.act import Act
-from vm.envelope import Authorisation, Transaction
+from vm.envelope import SIGNATURE_BYTES, Authorisation, Transaction
 from vm.execute import parse
 from vm.kinds.accounts import Transfer, Transferred
 from vm.registry import KINDS
@@ -73,14 +73,23 @@ def test_bad_signatures() -> None:
         (replace(own, signature=flipped),),
         (replace(own, signature=Signature(bytes(64))),),
         (replace(own, public_key=PublicKey(bytes(32))),),
-        good.signed(OTHER).authorisations,
         (Authorisation(OTHER.public_key, own.signature),),
+        tuple(reversed(good.signed(SENDER, OTHER).authorisations)),
     ):
         refuse_parse("BAD_AUTH", replace(good, authorisations=authorisations).to_bytes())
 
 
-def test_another_signer_for_my_account() -> None:
-    refuse_parse("BAD_AUTH", replace(sample(), sender=OTHER.address).signed(SENDER).to_bytes())
+def test_several_signatures_by_ascending_keys() -> None:
+    """Whether they speak for the sender is a question to the state: test_account_keys.py."""
+    parsed = parse(sample().signed(OTHER, SENDER).to_bytes(), CHAIN_ID)
+    assert parsed.transaction.signers == sorted([SENDER.public_key, OTHER.public_key])
+    assert parsed.weight == parsed.kind.weight + 1
+
+
+def test_room_for_more_signatures() -> None:
+    """Each adds exactly what the bound grows by [TX-SIGNED]."""
+    one, two = sample().to_bytes(), sample().signed(SENDER, OTHER).to_bytes()
+    assert len(two) - len(one) == SIGNATURE_BYTES
 
 
 def test_a_transaction_of_another_chain() -> None:

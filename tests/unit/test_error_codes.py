@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import vm
+from tests.account_cases import ACCOUNT_FAILURES, beyond_its_limit, beyond_its_scope
 from tests.acts import GOOD, commitment, first_word
 from tests.asset_cases import ASSET_FAILURES
 from tests.builders import TILE
@@ -102,6 +103,7 @@ def still_open(edge: Edge) -> bytes:
 
 
 FAILURES: dict[tuple[str, str], Callable[[Edge], str]] = {
+    **ACCOUNT_FAILURES,
     ("transfer", "DUST"): lambda edge: edge.transfer(1, STRANGER),
     ("transfer", "BALANCE"): lambda edge: edge.transfer(U63_MAX),
     ("batch", "BATCH"): lambda edge: edge.send(PAYER, "batch", [[["transfer", [bytes(20), 1, b""]]]]),
@@ -202,6 +204,7 @@ ENVELOPES: dict[str, Callable[[Edge], str]] = {
     "RANGE": lambda edge: edge.transfer(1, tip=U63_MAX),
     "FEE_TOO_LOW": lambda edge: edge.transfer(1, max_fee=1),
     "BALANCE": lambda edge: edge.transfer(1, signer=STRANGER),
+    "SCOPE": beyond_its_scope,
     "TIP": lambda edge: said(edge, *reversed(member_of(edge)), tip=1),
 }
 
@@ -209,6 +212,11 @@ ENVELOPES: dict[str, Callable[[Edge], str]] = {
 @pytest.mark.parametrize(("kind", "code"), FAILURES)
 def test_a_failure_that_pays_its_fee(kind: str, code: str) -> None:
     assert FAILURES[kind, code](Edge()).partition("(")[0] == code
+
+
+def test_a_debit_beyond_the_limits_of_a_session() -> None:
+    """May happen to any kind that takes money."""
+    assert beyond_its_limit(Edge()) == "SCOPE"
 
 
 @pytest.mark.parametrize("code", ATTESTATIONS)
@@ -232,7 +240,11 @@ def test_every_declared_failure_has_a_case() -> None:
 
 def test_every_code_in_the_text_of_the_program_has_a_case() -> None:
     """Literal codes of `Invalid`, `Rule` and `check` anywhere below vm/."""
-    cases = {code for _, code in (*FAILURES, *ASSET_FAILURES, *PROVIDER_FAILURES)} | set(ATTESTATIONS) | set(ENVELOPES)
+    cases = (
+        {code for _, code in (*FAILURES, *ASSET_FAILURES, *PROVIDER_FAILURES)}
+        | set(ATTESTATIONS)
+        | set(ENVELOPES)
+    )
     written = {"ENC" if code.startswith("ENC_") else code for code in codes_in_text()}
     assert written - cases == set()
     assert len(written) > 30, "the search sees something"

@@ -16,7 +16,7 @@ from chain.types import Address, Grains
 from genesis.json_form import from_json
 from node.rpc.registry import Cost, bind
 from node.rpc.table import METHODS, method_named
-from tests.asset_cases import publication
+from tests.asset_cases import offered, publication
 from tests.unit.rpc_node import ALICE, BOB, OPERATOR, PREFIX, VALIDATORS, MemoryNode
 from vm.assets.record import asset_id
 from vm.kinds.accounts import Transfer
@@ -48,6 +48,7 @@ async def test_every_method_answers_with_its_declared_fields(node: MemoryNode) -
     job = node.open_job(np.ones((4, 8), np.int8), np.ones((8, 4), np.int8))
     asset = asset_id(OPERATOR.address, 0)
     node.send(OPERATOR, "asset.publish", publication("first"))
+    node.send(OPERATOR, "asset.offer", offered(asset))
     node.mine()
     arguments: dict[str, dict[str, Any]] = {
         "account_get": {"address": text(ALICE.address)},
@@ -58,10 +59,18 @@ async def test_every_method_answers_with_its_declared_fields(node: MemoryNode) -
         "tx_simulate": {
             "raw": node.signed(BOB, "transfer", Transfer(ALICE.address, Grains(1), b"")).to_bytes().hex()
         },
+        "session_list": {"address": text(ALICE.address)},
         "state_proof": {"namespace": "account", "identifier": ALICE.address.hex()},
         "job_get": {"id": job.hex()},
         "asset_get": {"id": asset.hex()},
         "asset_lineage": {"id": asset.hex()},
+        "asset_find": {"text": asset.hex()[:8]},
+        "asset_quote": {"id": asset.hex()},
+        "asset_versions": {"id": asset.hex()},
+        "asset_attestations": {"id": asset.hex()},
+        "asset_descendants": {"id": asset.hex()},
+        "stake_validator": {"address": text(VALIDATORS[0].address)},
+        "stake_account": {"address": text(ALICE.address)},
         "blob_put": {"rows": 1, "columns": 1, "dtype": "int8", "data": "AQ=="},
         "blob_get": {"root": root},
         "work_submit": {"version": 1, "certificate": "00"},

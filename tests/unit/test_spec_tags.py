@@ -90,7 +90,7 @@ def test_tags_inside_the_pages_are_defined() -> None:
 
 def test_the_table_of_kinds_is_the_code() -> None:
     text = (ROOT / "docs/spec/chain.md").read_text()
-    rows = re.findall(r"^\| `([a-z.]+)` \| (\d+) \| (\d+) \|", text, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z._]+)` \| (\d+) \| (\d+) \|", text, re.MULTILINE)
     assert rows == [(kind.name, str(kind.weight), str(kind.max_bytes)) for kind in KINDS.values()]
 
 

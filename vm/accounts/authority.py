@@ -33,12 +33,12 @@ class KeySet(Record):
     """Whose signatures together must count how much, and how long the next change waits."""
 
     threshold: Annotated[int, U63]
-    keys: Annotated[tuple[KeyWeight, ...], Seq(Nested(KeyWeight), MAX_KEYS)]
+    members: Annotated[tuple[KeyWeight, ...], Seq(Nested(KeyWeight), MAX_KEYS)]
     delay_blocks: Annotated[int, U63]
 
     def allows(self, signers: Iterable[PublicKey]) -> bool:
         """Whether these keys, each named once, are all of the set and count enough together."""
-        weights = {each.public_key: each.weight for each in self.keys}
+        weights = {each.public_key: each.weight for each in self.members}
         counted = [weights.get(signer, 0) for signer in signers]
         return all(counted) and sum(counted) >= self.threshold
 

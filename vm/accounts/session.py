@@ -46,6 +46,10 @@ class Session(Record):
     window_begins: Annotated[Height, U63]
     window_spent_grains: Annotated[Grains, U63]
 
+    @property
+    def identity(self) -> Hash32:
+        return session_id(self.owner, self.public_key)
+
     def having_spent(self, amount: int, height: int) -> Session:
         """After one more debit.  Raises: Invalid SCOPE if it goes beyond a limit."""
         spent = add(self.spent_grains, amount)
@@ -82,13 +86,13 @@ def session_id(owner: Address, public_key: PublicKey) -> Hash32:
     return h256(Tag.SESSION_ID, owner + public_key)
 
 
-def session_key(owner: Address, public_key: PublicKey) -> StateKey:
-    return state_key(Namespace.SESSION, session_id(owner, public_key))
+def session_key(identity: Hash32) -> StateKey:
+    return state_key(Namespace.SESSION, identity)
 
 
-def find_session(state: Overlay, owner: Address, public_key: PublicKey) -> Session | None:
-    """The session of a key, live or one that this block's agenda still has to end."""
-    return state.load(session_key(owner, public_key), Session)
+def find_session(state: Overlay, identity: Hash32) -> Session | None:
+    """A session that is live, or that this block's agenda still has to end."""
+    return state.load(session_key(identity), Session)
 
 
 def session_keys_of(state: Overlay, owner: Address) -> tuple[PublicKey, ...]:
@@ -99,7 +103,7 @@ def session_keys_of(state: Overlay, owner: Address) -> tuple[PublicKey, ...]:
 
 def put_session(state: Overlay, session: Session) -> None:
     """Remember a session, a new one or after a change."""
-    state.store(session_key(session.owner, session.public_key), session)
+    state.store(session_key(session.identity), session)
     listed = session_keys_of(state, session.owner)
     if session.public_key not in listed:
         keys = tuple(sorted((*listed, session.public_key)))
@@ -108,7 +112,7 @@ def put_session(state: Overlay, session: Session) -> None:
 
 def drop_session(state: Overlay, session: Session) -> None:
     """Forget a session."""
-    state.delete(session_key(session.owner, session.public_key))
+    state.delete(session_key(session.identity))
     left = tuple(key for key in session_keys_of(state, session.owner) if key != session.public_key)
     if left:
         state.store(_index_key(session.owner), SessionIndex(left))

@@ -13,7 +13,7 @@ from vm.events import Happening
 from vm.kind import Family, Kind
 from vm.rules import Refusal, check
 
-ACCOUNTS = Family("account", "Accounts: move money, do several things at once.")
+ACCOUNTS = Family("account", "Accounts: move money, do several things at once, say whose keys sign.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,7 @@ REGISTER = Kind(
     weight=3,
     max_bytes=1024,
     act=Registration,
+    owner_only=True,
     checks=(
         guarded((Rule("RANGE", "the stake stays below 2^63 grains"),), _countable),
         check(
