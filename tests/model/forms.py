@@ -103,6 +103,15 @@ PUBLICATION = (
 )
 SLOT, MARK = uint(0, 7), uint(0, 1)
 
+DECLARATION = record(
+    *(several(text(128), 4), HASH, HASH, several(record(uint(1, 2), AMOUNT, AMOUNT), 8)),
+    *(AMOUNT, several(record(HASH, AMOUNT), 64), AMOUNT, text(32)),
+)
+PERMISSION = (
+    *(HASH, HASH, ADDRESS, several(HASH, 8), several(ADDRESS, 8)),
+    *(AMOUNT, uint(0, 2), AMOUNT, uint(1, 3), AMOUNT),
+)
+
 ENVELOPE_BYTES = 260 * 1024
 ENVELOPE = record(
     uint(1, 1),
@@ -158,6 +167,10 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
         record(HASH, uint(1, 1), uint(1, 2), HASH, uint(0, 3), HASH, HASH, uint(0, 0)),
     ),
     "challenge.prove": (30, 263_168, record(PROOF)),
+    "asset.permit": (3, 2048, record(*PERMISSION)),
+    "provider.register": (3, 8192, record(DECLARATION)),
+    "provider.update": (1, 8192, record(uint(1, 3), DECLARATION)),
+    "provider.heartbeat": (3, 1024, record(HASH)),
     "asset.publish": (3, 2048, record(*PUBLICATION)),
     "asset.version": (3, 1024, record(HASH, AMOUNT, HASH, AMOUNT, HASH, HASH)),
     "asset.transfer": (1, 1024, record(HASH, ADDRESS)),

@@ -11,7 +11,7 @@ from chain.hashing import Tag, h256
 from chain.keys import address_of, verify
 from chain.types import PublicKey, Signature
 from genesis.spec import ChainSpec
-from tests.model import accounts, assets, jobs, staking
+from tests.model import accounts, assets, jobs, permits, providers, staking
 from tests.model.books import Books
 from tests.model.forms import (
     BODY_BYTES,
@@ -36,9 +36,20 @@ from tests.model.state import (
     new_account,
 )
 
-EFFECTS = {**jobs.EFFECTS, **assets.EFFECTS, **accounts.EFFECTS}
-AGENDA_STEPS = {**jobs.AGENDA_STEPS, **accounts.AGENDA_STEPS}
-BOOKS: dict[str, Callable[[], Books]] = {"assets": assets.Assets, "accounts": accounts.Keys}
+EFFECTS = {
+    **jobs.EFFECTS,
+    **assets.EFFECTS,
+    **accounts.EFFECTS,
+    **permits.EFFECTS,
+    **providers.EFFECTS,
+}
+AGENDA_STEPS = {**jobs.AGENDA_STEPS, **accounts.AGENDA_STEPS, **permits.AGENDA_STEPS}
+BOOKS: dict[str, Callable[[], Books]] = {
+    "assets": assets.Assets,
+    "accounts": accounts.Keys,
+    "permits": permits.Permits,
+    "providers": providers.Providers,
+}
 """One line here for each family."""
 TICKET_RING = 16
 AGENDA_ROOM = 4096
