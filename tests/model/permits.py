@@ -20,7 +20,7 @@ PERMIT = 22
 """Namespace."""
 PERMIT_ENDS = 15
 """Automatic step."""
-DATASET = 2
+DATASET = 3
 DEPOSIT = 10**8
 NO_SLOT = 8
 AGENDA_ROOM = 4096

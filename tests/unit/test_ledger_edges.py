@@ -315,6 +315,13 @@ FAILING: dict[str, tuple[str, Callable[[Edge], list[Any]]]] = {
     "job.commit": ("NOT_OWNER", lambda edge: commitment(GOOD, edge.claimed(), PAYER.address, 0)),
     "job.attest": ("refused CONFLICT", lambda edge: first_word(edge.judged(), PAYER.address)),
     "challenge.prove": ("NOT_WRONG", lambda edge: [edge.proof(edge.committed())]),
+    "asset.permit": (
+        "NOT_FOUND",
+        lambda edge: [bytes(32), bytes(32), bytes(20), [bytes(32)], [], 0, 0, 1, 1, 99],
+    ),
+    "provider.register": ("TEXT", lambda edge: [[[""], bytes(32), bytes(32), [], 0, [], 0, ""]]),
+    "provider.update": ("NOT_FOUND", lambda edge: [1, [[], bytes(32), bytes(32), [], 0, [], 0, ""]]),
+    "provider.heartbeat": ("NOT_FOUND", lambda edge: [bytes(32)]),
 }
 
 
