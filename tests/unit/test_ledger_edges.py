@@ -350,7 +350,7 @@ def test_a_failure_leaves_the_fee_and_the_nonce_and_nothing_else(kind: str) -> N
         burned_grains=Grains(chain.burned_grains + fee),
         pending_tips_grains=Grains(chain.pending_tips_grains + 5),
     )
-    left = {"nonce": account["nonce"] + 1, "balance": account["balance"] - fee - 5}
+    left = account | {"nonce": account["nonce"] + 1, "balance": account["balance"] - fee - 5}
     assert edge.twins.model.account(PAYER.address) == left
 
 
