@@ -122,8 +122,10 @@ def test_what_was_called_off_does_not_come_with_the_next_change() -> None:
     assert do(ledger, CALL_OFF) == ""
     assert do(ledger, SetAuth(1, weighted(1), 10)) == ""
     asked = ledger.height
-    ledger.mine_to(asked + 9)
-    assert refused(ledger, FIRST) == "", "at its own height, not at that of the first"
+    ledger.mine_to(asked + 8)
+    assert refused(ledger, FIRST) == "BAD_AUTH", "at its own height, not at that of the first"
+    ledger.mine()
+    assert refused(ledger, FIRST) == ""
     assert ledger.height == asked + 10
 
 

@@ -15,6 +15,7 @@ from tests.builders import TILE, Ledger, key
 from tests.unit.test_account_keys import KEYS, two_of_three
 from vm.accounts.scope import fields
 from vm.accounts.session import MAX_SESSIONS, Session, find_session, session_id, session_keys_of
+from vm.execute import check_includable
 from vm.kinds.accounts import Transfer
 from vm.kinds.batch import Batch, Operation
 from vm.kinds.jobs import JobCancel
@@ -112,6 +113,9 @@ def test_the_total_to_the_grain() -> None:
     assert act(ledger, pay(left - fee_of(ledger, left))) == ""
     assert session(ledger).spent_grains == 10 * TILE
     assert act(ledger, pay(0)) == "refused SCOPE", "not even a fee is left"
+    waiting = ledger.parse(ledger.sign(AGENT, pay(0), sender=ALICE.address).to_bytes())
+    with pytest.raises(Invalid, match="SCOPE"):
+        check_includable(ledger.begin().context, waiting)
 
 
 def fee_of(ledger: Ledger, amount: int) -> int:
