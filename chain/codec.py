@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_typ
 
 import msgpack
 
-from chain.compiled import Changer, Decoder, Encoder, compile_changer, compile_record
+from chain.compiled import Compiled, compile_record
 from chain.errors import Invalid
 from chain.ints import U63_MAX
 
@@ -55,6 +55,11 @@ class WireType(ABC):
         del value
         return NEVER
 
+    def sure(self, value: str) -> str:
+        """Source of a test that `encode` will take the variable `value`, for types of a few bytes."""
+        del value
+        return NEVER
+
 
 @dataclass(frozen=True, slots=True)
 class Uint(WireType):
@@ -73,6 +78,9 @@ class Uint(WireType):
 
     def plain(self, value: str) -> str:
         return f"type({value}) is int and {self.minimum} <= {value} <= {self.maximum}"
+
+    def sure(self, value: str) -> str:
+        return self.plain(value)
 
 
 U63 = Uint()
@@ -94,6 +102,9 @@ class Raw(WireType):
 
     def plain(self, value: str) -> str:
         return f"type({value}) is bytes and len({value}) == {self.size}"
+
+    def sure(self, value: str) -> str:
+        return self.plain(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +165,9 @@ class BigUint(WireType):
             raise Invalid("ENC_BYTES", found=_kind(wire), allowed=f"{self.size} bytes")
         return int.from_bytes(wire, "big")
 
+    def sure(self, value: str) -> str:
+        return f"type({value}) is int and 0 <= {value} < {1 << 8 * self.size}"
+
 
 @dataclass(frozen=True, slots=True)
 class OneOf(WireType):
@@ -192,7 +206,7 @@ class Seq(WireType):
             raise Invalid(
                 "ENC_LIST", found=_kind(wire), allowed=f"array of {self.minimum}..{self.maximum} items"
             )
-        return tuple(self.item.decode(item) for item in wire)
+        return tuple([self.item.decode(item) for item in wire])
 
     def plain(self, value: str) -> str:
         item = self.item.plain("each")
@@ -226,28 +240,30 @@ class Record:
     """No encoding of this record may be longer; checked before anything is decoded."""
 
     def to_wire(self) -> list[Any]:
-        return _compiled(type(self))[0](self)
+        return _COMPILED[type(self)].encode(self)
 
     def but(self, **changes: Any) -> Self:
         """This record with other values in some fields; `dataclasses.replace`, at a third of its cost."""
-        change = _CHANGERS.get(type(self))
-        if change is None:
-            change = _CHANGERS[type(self)] = compile_changer(
-                type(self), [name for name, _ in layout(type(self))]
-            )
-        changed: Self = change(self, **changes)
+        changed: Self = _COMPILED[type(self)].change(self, **changes)
         return changed
 
     def to_bytes(self) -> bytes:
         """Canonical encoding.  Raises: Invalid if a field is out of its bounds."""
-        return pack(self.to_wire())
+        packed: bytes = _PACKER.pack(_COMPILED[type(self)].encode(self))
+        return packed
+
+    def is_sure(self) -> bool:
+        """Whether it has only a few numbers and digests, all in their bounds: encoding it cannot fail, and can wait."""
+        return _COMPILED[type(self)].sure(self)
 
     @classmethod
     def from_wire(cls, wire: Any) -> Self:
-        _, decode, count = _compiled(cls)
-        if type(wire) is not tuple or len(wire) != count:
-            raise Invalid("ENC_RECORD", found=_kind(wire), allowed=f"{cls.__name__}: array of {count} fields")
-        value: Self = decode(wire)
+        compiled = _COMPILED[cls]
+        if type(wire) is not tuple or len(wire) != compiled.fields:
+            raise Invalid(
+                "ENC_RECORD", found=_kind(wire), allowed=f"{cls.__name__}: array of {compiled.fields} fields"
+            )
+        value: Self = compiled.decode(wire)
         return value
 
     @classmethod
@@ -258,7 +274,7 @@ class Record:
         wire = unpack(data)
         value = cls.from_wire(wire)
         # Every wire type encodes what it decoded as what was on the wire, so the wire itself need not be made again.
-        if pack(wire) != data:
+        if _PACKER.pack(wire) != data:
             raise Invalid(
                 "ENC_CANON", found=f"another encoding of a {cls.__name__}", allowed="the shortest form"
             )
@@ -279,17 +295,15 @@ _LAYOUTS: dict[type[Record], tuple[tuple[str, WireType], ...]] = {}
 """Reading annotations is slow; classes do not change."""
 
 
-def _compiled(record: type[Record]) -> tuple[Encoder, Decoder, int]:
-    """(encoder, decoder, number of fields) of a record class."""
-    found = _COMPILED.get(record)
-    if found is None:
-        parts = layout(record)
-        found = _COMPILED[record] = (*compile_record(record, parts), len(parts))
-    return found
+class _Compiled(dict[type[Record], Compiled]):
+    """What was made for every record class that was used so far."""
+
+    def __missing__(self, record: type[Record]) -> Compiled:
+        made = self[record] = compile_record(record, layout(record))
+        return made
 
 
-_COMPILED: dict[type[Record], tuple[Encoder, Decoder, int]] = {}
-_CHANGERS: dict[type[Record], Changer] = {}
+_COMPILED = _Compiled()
 
 
 def pack(wire: Any) -> bytes:

@@ -24,6 +24,7 @@ from chain.state_proof import StateProof
 from chain.types import ZERO_HASH, BlockHash, Hash32, Height, JobId, TxId
 from compute.spec.claim import NO_BINDING
 from consensus.transition import Outcome, Parent, check_commitments, run_block
+from consensus.upgrades import UPGRADE_UNKNOWN, require_known
 from consensus.work import block_work, check_binding
 from genesis.build import genesis_header, genesis_state
 from genesis.spec import ChainSpec
@@ -31,10 +32,12 @@ from node import tables
 from node.checks import Checked
 from node.tables import BlockMeta, Location, Standing
 from vm.context import Context
+from vm.governance.execution import governed_now
 
 log = logging.getLogger("tilework.chain")
-_HEAD_CHANGE_LIMIT = 4096
-"""A reorg deeper than this is refused: no honest network produces one, and undo records behind it may be gone."""
+UNDO_BLOCKS = 4096
+"""Undo records, 100 kB for a block of 1,000 transfers, are kept for so many blocks behind the head; a reorganisation
+that would leave more is refused: no honest network produces one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,21 @@ class Chain:
         """A scratch context on the head's state, at the height of the next block; nothing it does is kept."""
         return Context.at(self.spec, Overlay(self._tree), Height(self.head.height + 1))
 
+    @property
+    def rules(self) -> ChainSpec:
+        """The constants in force in the next block: those of the founding, as governance has changed them."""
+        return self.context().spec
+
+    @property
+    def upgrade_needed(self) -> LocalFault | None:
+        """Why this release can follow the head no further, if that is so."""
+        context = self.context()
+        try:
+            require_known(governed_now(context), context.height)
+        except LocalFault as fault:
+            return fault
+        return None
+
     def block(self, block: BlockHash) -> Block | None:
         data = self._kv.get(tables.block_key(block))
         return Block.from_bytes(data) if data is not None else None
@@ -119,8 +137,8 @@ class Chain:
         return BlockMeta.from_bytes(data) if data is not None else None
 
     def block_hash_at(self, height: int) -> BlockHash | None:
-        """The canonical block at a height."""
-        data = self._kv.get(tables.height_index_key(height))
+        """The canonical block at a height; None if there is none."""
+        data = self._kv.get(tables.height_index_key(height)) if height >= 0 else None
         return BlockHash(data) if data is not None else None
 
     def header_at(self, height: int) -> Header | None:
@@ -185,7 +203,7 @@ class Chain:
             Invalid: the block, or a block before it, cannot be valid.
             Missing: BLOCK_PARENT; the parent is not here.
             Policy: BLOCK_BEFORE_ANCHOR; it leaves the chain before the block that this node began with.
-            LocalFault: the disk failed; nothing of this block was taken.
+            LocalFault: the disk failed, or UPGRADE_UNKNOWN; nothing of this block was taken.
         """
         block_id = checked.block_id
         if (known := self.meta(block_id)) is not None:
@@ -238,6 +256,9 @@ class Chain:
                     self._reorganise(tip)
                 except Invalid as error:
                     log.warning("branch-refused tip=%s why=%s", tip.hex()[:16], error)
+                except LocalFault as fault:
+                    if fault.code != UPGRADE_UNKNOWN:
+                        raise
 
     def _extend(self, checked: Checked, meta: BlockMeta) -> None:
         """Run a child of the head and make it the head, in one batch."""
@@ -260,8 +281,11 @@ class Chain:
             (tables.receipts_key(block_id), pack(outcome.receipt_data)),
             (tables.META_HEAD, block_id),
             *staged.writes,
-            *((key, value) for key, value in _indexes(block_id, block.header.height, outcome.receipts)),
+            *_indexes(block_id, block.header.height, outcome.receipts),
         ]
+        settled = self.block_hash_at(block.header.height - UNDO_BLOCKS)
+        if settled is not None:
+            batch.append((tables.undo_key(settled), None))
         self._kv.write(batch, sync=Sync.DURABLE)
         self._tree.apply(staged)
         self.head = block.header
@@ -296,9 +320,14 @@ class Chain:
         return block
 
     def _reorganise(self, tip: BlockHash) -> HeadChange:
-        """Move to the branch that ends in `tip`; if one of its blocks is invalid, return to where we were."""
+        """Move to the branch that ends in `tip`; if one of its blocks is invalid, return to where we were.
+
+        So we do where it leads beyond an upgrade that this release does not know: what comes before that weighs less,
+        or we would have moved there when it came.
+        """
         branch = self._branch(tip)
         fork = branch[0].header.parent
+        self._require_undo(branch[0].header.height)
         left: list[Block] = []
         while self.head.id != fork:
             left.append(self._retract())
@@ -310,12 +339,20 @@ class Chain:
         except Invalid:
             for block in branch[len(joined) :]:
                 self._mark_invalid(block.id)
-            while self.head.id != fork:
-                self._retract()
-            for block in reversed(left):
-                self._rerun(block)
+            self._return(fork, left)
+            raise
+        except LocalFault as fault:
+            if fault.code == UPGRADE_UNKNOWN:
+                self._return(fork, left)
             raise
         return HeadChange(tuple(left), tuple(joined))
+
+    def _return(self, fork: BlockHash, left: list[Block]) -> None:
+        """Give a branch up again for the one that was left for it, newest block first."""
+        while self.head.id != fork:
+            self._retract()
+        for block in reversed(left):
+            self._rerun(block)
 
     def _branch(self, tip: BlockHash) -> list[Block]:
         """Blocks from the child of the last canonical ancestor up to `tip`, oldest first."""
@@ -326,11 +363,17 @@ class Chain:
             assert block is not None, "a stored block's ancestors are stored"
             branch.append(block)
             cursor = block.header.parent
-            if len(branch) > _HEAD_CHANGE_LIMIT:
-                raise Invalid(
-                    "REORG_DEPTH", found=len(branch), allowed=f"at most {_HEAD_CHANGE_LIMIT} blocks"
-                )
         return branch[::-1]
+
+    def _require_undo(self, height: int) -> None:
+        """The canonical blocks from a height on can be left.  Raises: Invalid REORG_DEPTH."""
+        first = self.block_hash_at(height)
+        if first is not None and self._kv.get(tables.undo_key(first)) is None:
+            raise Invalid(
+                "REORG_DEPTH",
+                found=f"a branch that leaves {self.head.height - height + 1} blocks",
+                allowed=f"at most {UNDO_BLOCKS} behind the highest head",
+            )
 
     def _rerun(self, block: Block) -> None:
         """Extend the head with a stored block, whose work and signatures were checked when it was stored."""

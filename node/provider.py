@@ -162,7 +162,7 @@ class Provider:
         """Hold and range-check the inputs first: claiming asserts both."""
         if self._duties.pending((identity, "claim")):
             return
-        bond = money.bond(self._chain.spec.jobs, job.escrow_grains)
+        bond = money.bond(self._chain.rules.jobs, job.escrow_grains)
         context = self._chain.context()
         if context.account(self._address).balance_grains < 2 * bond:
             return

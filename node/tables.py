@@ -7,7 +7,7 @@
 | `h`    | block hash     | header, canonical bytes                           |
 | `m`    | block hash     | BlockMeta                                         |
 | `n`    | height, 8 B    | hash of the canonical block at that height        |
-| `u`    | block hash     | undo record of a canonical block                  |
+| `u`    | block hash     | undo record of one of the last canonical blocks   |
 | `r`    | block hash     | receipts of a canonical block                     |
 | `t`    | transaction id | Location of a transaction in the canonical chain  |
 | `j`    | height, index  | id of a job opened there; both counted down       |

@@ -209,15 +209,18 @@ class AssetActs(MoneyActs):
         signer, asset = self.owner(act, draw)
         known = self.books.holdings.get(asset, {"versions": 1})["versions"]
         parent, content, job = draw.randint(1, known), h256(Tag.LIST_NODE, draw.randbytes(8)), NO_JOB
+        jobs = self.answered(draw)
         receipts = [
             (place, job_id, each)
             for place, version in self.books.versions.items()
-            for job_id, each in self.settled().items()
+            for job_id, each in jobs.items()
             if version["content"] in each["input_roots"] and each["result_root"] not in self.books.contents
         ]
         if receipts and draw.random() < 0.7:
             (asset, parent), job, made = draw.choice(receipts)
             content = made["result_root"] if draw.random() < 0.8 else content
+            if draw.random() < 0.2:
+                asset, parent = draw.choice(list(self.books.versions))
             signer = person(self.books.holdings[asset]["owner"])
         elif draw.random() < 0.3:
             parent, content, job = draw.choice(
@@ -230,9 +233,13 @@ class AssetActs(MoneyActs):
             )
         return self.signed(signer, "asset.version", [asset, parent, content, 7, ZERO, job])
 
-    def settled(self) -> dict[bytes, Item]:
+    def answered(self, draw: random.Random) -> dict[bytes, Item]:
+        """Settled jobs; now and then any that have a result."""
         jobs = self.twins.model.state.jobs
-        return {job_id: job for job_id, job in jobs.items() if job["status"] == SETTLED}
+        done = {job_id: job for job_id, job in jobs.items() if job["status"] == SETTLED}
+        if done and draw.random() < 0.8:
+            return done
+        return {job_id: job for job_id, job in jobs.items() if job["result_root"] != ZERO}
 
     # -- selling --------------------------------------------------------------------------------------------------
 
@@ -274,10 +281,12 @@ class AssetActs(MoneyActs):
         if not wanted or draw.random() < 0.07:
             body = [self.any_asset(draw), draw.choice((0, 0, 5)), U63_MAX, 1, other.address, 0]
             return self.signed(signer, "asset.acquire", body)
-        asset, slot = draw.choice(wanted[-10:])
+        timely = [place for place in wanted if self.is_timely(place)]
+        asset, slot = draw.choice(timely if timely and draw.random() < 0.6 else wanted[-10:])
         _, price, _, quota, supply, _ = terms_now(self.twins.model, self.books.offers[asset, slot])
         left = (supply or U63_MAX) - self.books.offers[asset, slot]["sold"]
-        beneficiary = signer.address if draw.random() < 0.7 else other.address
+        users = [who for *place, who in self.books.grants if place == [asset, slot]]
+        beneficiary = draw.choice([signer.address, signer.address, other.address, *users[-2:]])
         held = self.books.grants.get((asset, slot, beneficiary), {"units": 0})["units"]
         rest = (quota or U63_MAX) - held
         units = draw.choice((1, 1, 1, 2, 3, 3, left, left + 1, rest, rest + 1, U63_MAX))
@@ -285,6 +294,12 @@ class AssetActs(MoneyActs):
         most = min(max(0, price * units + draw.choice((0, 0, 0, 0, 1, -1))), U63_MAX)
         version = draw.choice((0, 0, 0, 1, 2, U63_MAX))
         return self.signed(signer, "asset.acquire", [asset, slot, most, units, beneficiary, version])
+
+    def is_timely(self, place: tuple[bytes, int]) -> bool:
+        """Whether the terms change or a grant ends about now."""
+        moments = [each["expiry"] for held, each in self.books.grants.items() if held[:2] == place]
+        moments.append(self.books.offers[place]["since"])
+        return any(abs(moment - self.twins.model.height) <= 1 for moment in moments)
 
     # -- judging --------------------------------------------------------------------------------------------------
 
@@ -295,10 +310,11 @@ class AssetActs(MoneyActs):
         evidence, job, slot = h256(Tag.LIST_NODE, b"evidence"), NO_JOB, 0
         kind = draw.choice((RATING, RATING, RATING, EVAL, EVAL, 3, 4))
         users = list(self.books.grants)
+        jobs = self.answered(draw)
         receipts = [
             (place, job_id, each["result_root"])
             for place, version in self.books.versions.items()
-            for job_id, each in self.settled().items()
+            for job_id, each in jobs.items()
             if version["content"] in each["input_roots"]
         ]
         if kind == RATING and users and draw.random() < 0.8:
@@ -307,12 +323,14 @@ class AssetActs(MoneyActs):
         elif kind == EVAL and receipts and draw.random() < 0.7:
             (asset, number), job, evidence = draw.choice(receipts)
             evidence = evidence if draw.random() < 0.8 else ZERO
+            if draw.random() < 0.2:
+                asset, number = draw.choice(list(self.books.versions))
         evalsets = [each for each, facts in self.books.facts.items() if facts["type"] == EVAL_SET]
         evalset = draw.choice([*evalsets, ZERO]) if draw.random() < 0.9 else self.any_asset(draw)
         body = [asset, number, kind, slot, evalset, "accuracy", draw.randrange(10**6), evidence, job]
         if draw.random() < 0.15:
-            jobs = [*self.twins.model.state.jobs, NOTHING]
-            changes = ((1, 0), (1, 9), (5, ""), (5, "\u200f"), (5, "x" * 33), (8, draw.choice(jobs)), (2, 5))
+            known = [*self.twins.model.state.jobs, NOTHING]
+            changes = ((1, 0), (1, 9), (5, ""), (5, "\u200f"), (5, "x" * 33), (8, draw.choice(known)), (2, 5))
             place, value = draw.choice(changes)
             body[place] = value
         return self.signed(signer, "asset.attest", body)

@@ -30,6 +30,11 @@ def spec_with(balances: dict[Any, int] | None = None, **groups: dict[str, Any]) 
     return replace(spec, **changes)
 
 
+def staking(stake_grains: int) -> list[Any]:
+    """What `stake.register` carries, on usual terms."""
+    return [stake_grains, 1_000, 100, bytes(32)]
+
+
 @dataclass
 class Edge:
     """A chain, and a hand for it."""

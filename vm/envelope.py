@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
@@ -68,6 +68,17 @@ class Transaction(Record):
         """This transaction with these authorisations, in their order on the wire."""
         ordered = sorted(authorisations, key=lambda each: each.public_key)
         return replace(self, authorisations=tuple(ordered))
+
+
+def unsigned_id(data: bytes, signatures: int) -> TxId:
+    """The id of the transaction with these canonical bytes: what comes before its signatures, as an array [TX-ID]."""
+    head_bytes = 1 if signatures < 16 else 3
+    unsigned = data[1 : len(data) - head_bytes - signatures * SIGNATURE_BYTES]
+    return TxId(h256(Tag.TX_ID, _UNSIGNED_HEAD + unsigned))
+
+
+_UNSIGNED_HEAD = pack([0] * (len(fields(Transaction)) - 1))[:1]
+"""Begins an array of every field but the signatures."""
 
 
 def check_signatures(transaction: Transaction, identity: TxId) -> None:

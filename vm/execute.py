@@ -18,7 +18,7 @@ from vm.accounts.scope import kinds_in, require_scope
 from vm.accounts.session import Session, find_session, session_id, session_key
 from vm.act import Call
 from vm.context import Context, Spender
-from vm.envelope import SIGNATURE_BYTES, Transaction, check_signatures
+from vm.envelope import SIGNATURE_BYTES, Transaction, check_signatures, unsigned_id
 from vm.fees import Fee, fee
 from vm.kind import Kind
 from vm.registry import kind_named
@@ -56,11 +56,8 @@ class Parsed:
     kind: Kind
     body: Record
     size_bytes: int
-
-    @property
-    def weight(self) -> int:
-        """Units of execution it takes in a block: one more for each signature after the first [TX-SIGNED]."""
-        return self.kind.weight_of(self.body) + max(0, len(self.transaction.authorisations) - 1)
+    weight: int
+    """Units of execution it takes in a block: one more for each signature after the first [TX-SIGNED]."""
 
 
 def parse(data: bytes, chain_id: bytes) -> Parsed:
@@ -80,7 +77,9 @@ def decode(data: bytes, chain_id: bytes) -> Parsed:
     """
     transaction = Transaction.from_bytes(data)
     kind = kind_named(transaction.kind)
-    limit = kind.max_bytes + SIGNATURE_BYTES * max(0, len(transaction.authorisations) - 1)
+    signatures = len(transaction.authorisations)
+    more = max(0, signatures - 1)
+    limit = kind.max_bytes + SIGNATURE_BYTES * more
     if len(data) > limit:
         raise Invalid("SIZE", found=f"{len(data)} bytes", allowed=f"{limit} bytes for {kind.name}")
     if transaction.chain_id != chain_id:
@@ -90,7 +89,8 @@ def decode(data: bytes, chain_id: bytes) -> Parsed:
             allowed=chain_id.decode(errors="replace"),
         )
     body = kind.body.from_bytes(transaction.body)
-    return Parsed(transaction, transaction.id, kind, body, len(data))
+    identity = unsigned_id(data, signatures)
+    return Parsed(transaction, identity, kind, body, len(data), kind.weight_of(body) + more)
 
 
 def quote(context: Context, parsed: Parsed) -> Fee:
@@ -125,7 +125,8 @@ def _admit(context: Context, parsed: Parsed) -> tuple[Fee, Call]:
     if transaction.nonce != account.nonce:
         raise Invalid("NONCE", found=transaction.nonce, allowed=account.nonce)
     call = caller(context, parsed)
-    _require_running(context, parsed)
+    if context.paused:
+        _require_running(context, parsed)
     cost = quote(context, parsed)
     if parsed.kind.sponsor is not None:
         if transaction.tip_grains:
@@ -134,16 +135,13 @@ def _admit(context: Context, parsed: Parsed) -> tuple[Fee, Call]:
             )
         parsed.kind.require(context, call, parsed.body)
         return cost, call
-    if transaction.max_fee_grains < cost.total:
-        raise Invalid(
-            "FEE_TOO_LOW", found=transaction.max_fee_grains, allowed=f"at least {cost.total} grains"
-        )
-    if account.balance_grains < cost.total:
-        raise Invalid(
-            "BALANCE", found=account.balance_grains, allowed=f"at least the fee of {cost.total} grains"
-        )
+    total = cost.total
+    if transaction.max_fee_grains < total:
+        raise Invalid("FEE_TOO_LOW", found=transaction.max_fee_grains, allowed=f"at least {total} grains")
+    if account.balance_grains < total:
+        raise Invalid("BALANCE", found=account.balance_grains, allowed=f"at least the fee of {total} grains")
     if call.session is not None:
-        call.session.having_spent(cost.total, context.height)
+        call.session.having_spent(total, context.height)
     return cost, call
 
 
@@ -179,10 +177,9 @@ def _session(context: Context, transaction: Transaction) -> Session | None:
 
 def _require_running(context: Context, parsed: Parsed) -> None:
     """Raises: Invalid PAUSED if governance has stopped the kind, or that of an operation."""
-    if context.paused:
-        for name in kinds_in(parsed.kind.name, parsed.body):
-            if name in context.paused:
-                raise Invalid("PAUSED", found=name, allowed="kinds that governance has not paused")
+    for name in kinds_in(parsed.kind.name, parsed.body):
+        if name in context.paused:
+            raise Invalid("PAUSED", found=name, allowed="kinds that governance has not paused")
 
 
 def execute(context: Context, parsed: Parsed) -> Receipt:

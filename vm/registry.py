@@ -10,8 +10,10 @@ from vm.kinds import (
     attestations,
     audits,
     batch,
+    governance,
     jobs,
     keys,
+    operators,
     permits,
     providers,
     sales,
@@ -20,8 +22,20 @@ from vm.kinds import (
 )
 
 _FAMILIES = (
-    *(accounts, batch, keys, sessions, staking, jobs, audits),
-    *(assets, sales, attestations, permits, providers),
+    accounts,
+    batch,
+    keys,
+    sessions,
+    operators,
+    staking,
+    jobs,
+    audits,
+    assets,
+    sales,
+    attestations,
+    permits,
+    providers,
+    governance,
 )
 
 KINDS: dict[str, Kind] = {

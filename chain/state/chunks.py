@@ -14,9 +14,10 @@ from chain.errors import Invalid, LocalFault
 from chain.kv import KV
 from chain.state.nodes import KEY_BITS
 from chain.state.pages import PAGE_ENTRIES, Page, bits_of, parse_page
+from chain.state.places import ROOT_PLACE
 from chain.state.proofs import Step, climb
 from chain.state.reader import MAX_VALUE_BYTES
-from chain.state.tree import ROOT_PLACE, StateTree, stored_pages
+from chain.state.tree import StateTree, stored_pages
 from chain.types import Hash32
 
 CHUNK_BYTES = 4 << 20
@@ -65,7 +66,7 @@ def verified(root: Hash32, place: int, data: bytes, path: Sequence[Step]) -> Pag
         raise Invalid(
             "STATE_CHUNK", found=fault.found, allowed="entries of the range, by their keys"
         ) from fault
-    reached = climb(page.keys[0], page.root(), bits_of(place), path)
+    reached = climb(int.from_bytes(page.keys[0], "big"), page.root(), bits_of(place), path)
     if reached != root:
         raise Invalid(
             "STATE_CHUNK",

@@ -22,8 +22,8 @@ from chain.types import ZERO_HASH, Hash32
 KEY_BITS = 256
 EMPTY_ROOT = Hash32(ZERO_HASH)
 
-_new_leaf = hashlib.blake2b(digest_size=32, person=Tag.STATE_LEAF.value).copy
-_new_node = [
+new_leaf = hashlib.blake2b(digest_size=32, person=Tag.STATE_LEAF.value).copy
+new_node = [
     hashlib.blake2b(bytes([depth]), digest_size=32, person=Tag.STATE_NODE.value).copy
     for depth in range(KEY_BITS)
 ]
@@ -31,14 +31,14 @@ _new_node = [
 
 
 def leaf_hash(key: bytes, value: bytes) -> Hash32:
-    state = _new_leaf()
+    state = new_leaf()
     state.update(key)
     state.update(value)
     return Hash32(state.digest())
 
 
 def node_hash(depth: int, left: bytes, right: bytes) -> Hash32:
-    state = _new_node[depth]()
+    state = new_node[depth]()
     state.update(left + right)
     return Hash32(state.digest())
 
@@ -49,10 +49,7 @@ def first_difference(left: int, right: int) -> int:
 
 
 def subtree_root(keys: Sequence[int], leaves: Sequence[Hash32]) -> Hash32:
-    """Root over ascending `keys` with their leaf hashes; one pass, one hash per inner node.
-
-    Spells `node_hash` out: a block calls this for every page it touches.
-    """
+    """Root over ascending `keys` with their leaf hashes; one pass, one hash per inner node."""
     if not keys:
         return EMPTY_ROOT
     open_nodes: list[tuple[int, bytes]] = []
@@ -60,18 +57,20 @@ def subtree_root(keys: Sequence[int], leaves: Sequence[Hash32]) -> Hash32:
     for i in range(1, len(keys)):
         depth = KEY_BITS - (keys[i - 1] ^ keys[i]).bit_length()
         while open_nodes and open_nodes[-1][0] > depth:
-            closed, left = open_nodes.pop()
-            node = _new_node[closed]()
-            node.update(left + current)
-            current = node.digest()
+            current = closed(open_nodes, current)
         open_nodes.append((depth, current))
         current = leaves[i]
     while open_nodes:
-        closed, left = open_nodes.pop()
-        node = _new_node[closed]()
-        node.update(left + current)
-        current = node.digest()
+        current = closed(open_nodes, current)
     return Hash32(current)
+
+
+def closed(open_nodes: list[tuple[int, bytes]], right: bytes) -> bytes:
+    """The hash of the last of some nodes whose left sides are known, once its right side is; takes it from the list."""
+    depth, left = open_nodes.pop()
+    node = new_node[depth]()
+    node.update(left + right)
+    return node.digest()
 
 
 def subtree_path(keys: Sequence[int], leaves: Sequence[Hash32], index: int) -> list[tuple[int, Hash32]]:

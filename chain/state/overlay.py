@@ -3,8 +3,10 @@
 A block runs on one overlay over the tree, each transaction on a child of it: `merge` keeps what the
 transaction did, dropping the child undoes it.
 
-Entries keep their decoded form beside their bytes: a transfer alone reads the record of its sender three times.
-Reads of the base are remembered too, so it must not change while an overlay over it is in use.
+Entries keep their decoded form beside their bytes: a transfer alone reads the record of its sender three times. A
+record of a few numbers is encoded only when its bytes are asked for, at the end of a block as a rule: the counters of
+the chain change with every transaction. Reads of the base are remembered too, so it must not change while an overlay
+over it is in use.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from chain.types import StateKey
 
 R = TypeVar("R", bound=Record)
 _Entry = tuple[bytes | None, Record | None]
-"""What a key holds (None: nothing), and the record that is the same, once somebody asked for it."""
+"""The bytes under a key and the record that is the same, either once somebody asked for it; neither: nothing."""
 _NOTHING: _Entry = None, None
 
 
@@ -41,7 +43,7 @@ class Overlay:
     def get(self, key: StateKey, /) -> bytes | None:
         for layer in self._layers:
             if key in layer:
-                return layer[key][0]
+                return _encoded(layer, key)
         data = self._base.get(key)
         self._seen[key] = data, None
         return data
@@ -50,17 +52,16 @@ class Overlay:
         """The record under `key`, decoded; None if there is none.  Raises: Invalid ENC_* if it is of another kind."""
         for layer in self._layers:
             if key in layer:
+                record = layer[key][1]
+                if type(record) is kind:
+                    return record
+                data = _encoded(layer, key)
                 break
         else:
-            layer = self._seen
-            layer[key] = self._base.get(key), None
-        data, record = layer[key]
-        if data is None:
-            return None
-        if type(record) is not kind:
-            record = kind.from_bytes(data)
-            layer[key] = data, record
-        return record
+            layer, data = self._seen, self._base.get(key)
+        found = kind.from_bytes(data) if data is not None else None
+        layer[key] = data, found
+        return found
 
     def put(self, key: StateKey, value: bytes) -> None:
         """Set `value` under `key`.  Raises: Invalid STATE_VALUE if it is too large."""
@@ -68,7 +69,10 @@ class Overlay:
 
     def store(self, key: StateKey, record: Record) -> None:
         """Set a record under `key`.  Raises: Invalid STATE_VALUE, or ENC_* if a field is out of its bounds."""
-        self._put(key, record.to_bytes(), record)
+        if record.is_sure():
+            self._changes[key] = None, record
+        else:
+            self._put(key, record.to_bytes(), record)
 
     def delete(self, key: StateKey) -> None:
         """Remove `key`; nothing happens if it is absent."""
@@ -85,7 +89,7 @@ class Overlay:
 
     def changes(self) -> dict[StateKey, bytes | None]:
         """What was put (a value) or deleted (None), by ascending key whatever the order of the writes."""
-        return {key: self._changes[key][0] for key in sorted(self._changes)}
+        return {key: _encoded(self._changes, key) for key in sorted(self._changes)}
 
     def _put(self, key: StateKey, value: bytes, record: Record | None) -> None:
         if len(value) > MAX_VALUE_BYTES:
@@ -93,3 +97,12 @@ class Overlay:
                 "STATE_VALUE", found=f"{len(value)} bytes", allowed=f"at most {MAX_VALUE_BYTES} bytes"
             )
         self._changes[key] = value, record
+
+
+def _encoded(layer: dict[StateKey, _Entry], key: StateKey) -> bytes | None:
+    """The bytes of an entry, which is there."""
+    data, record = layer[key]
+    if data is None and record is not None:
+        data = record.to_bytes()
+        layer[key] = data, record
+    return data

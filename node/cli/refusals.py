@@ -63,6 +63,16 @@ _NEXT = {
     ("stake.delegate", "CAPPED"): "Choose a smaller amount, or another validator of `tilework stake list`.",
     ("stake.register", "MIN_STAKE"): "Stake more, or delegate: `tilework stake delegate VALIDATOR AMOUNT`.",
     ("stake.undelegate", "SHARES"): _SEE_STAKE,
+    ("stake.redelegate", "SHARES"): _SEE_STAKE,
+    ("stake.redelegate", "REDELEGATING"): _SEE_STAKE,
+    ("stake.redelegate", "CAPPED"): "Choose a smaller amount, or another validator of `tilework stake list`.",
+    ("stake.", "JAILED"): "See `tilework stake list`.",
+    ("stake.update", "PENDING"): _SEE_STAKE,
+    (
+        "stake.update",
+        "CHANGE_RATE",
+    ): "Rise in several steps, each by `tilework stake update --commission PERCENT`.",
+    ("stake.unjail", "MIN_STAKE"): "Add to your own stake with `tilework stake register AMOUNT`.",
     ("stake.claim", "NO_REWARD"): _SEE_STAKE + " Earnings are shared out when an epoch begins.",
 }
 """By the kind, the beginning of its name, or nothing; the longest that fits counts."""

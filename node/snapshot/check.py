@@ -12,7 +12,7 @@ from chain.blocks import Block, Header
 from chain.errors import Invalid, Missing
 from chain.state.chunks import MAX_CHUNK_BYTES, verified
 from chain.state.pages import Page
-from chain.state.tree import complete
+from chain.state.places import root_over
 from chain.types import BlockHash, Hash32
 from consensus.headers import check_header
 from genesis.spec import ChainSpec
@@ -87,7 +87,7 @@ def chunks(directory: Path, manifest: Manifest) -> Iterator[tuple[int, Page]]:
         places[part.place] = page.root()
         yield part.place, page
     try:
-        reached = complete(places)
+        reached = root_over(places)
     except ValueError as error:
         raise Invalid("SNAPSHOT_RANGES", found=str(error), allowed="ranges that do not overlap") from error
     if reached != root:

@@ -35,6 +35,7 @@ from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block
 from chain.codec import pack, unpack
 from chain.keys import SigningKey
 from chain.kv import Sync
+from chain.ledger import Account
 from chain.leveldb import LevelKV
 from chain.state import StateTree, state_key, verify_inclusion
 from chain.types import Address, Grains, Height
@@ -113,8 +114,7 @@ def found(directory: Path, accounts: int) -> None:
 
 
 def _fill(tree: StateTree, kv: LevelKV, accounts: int) -> None:
-    # as in vm.context: the record of an account with money that never sent anything
-    value = pack([0, 10**12])
+    value = Account(0, Grains(10**12), 0).to_bytes()
     keys = sorted(state_key(ACCOUNT, holder(number)) for number in range(accounts))
     for first in range(0, accounts, FILL_BATCH):
         staged = tree.stage(dict.fromkeys(keys[first : first + FILL_BATCH], value))

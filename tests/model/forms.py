@@ -102,6 +102,7 @@ PUBLICATION = (
     *(uint(0, 1), uint(0, 5_000), several(PARENT, 8)),
 )
 SLOT, MARK = uint(0, 7), uint(0, 1)
+SHARE = uint(0, 10_000)
 
 DECLARATION = record(
     *(several(text(128), 4), HASH, HASH, several(record(uint(1, 2), AMOUNT, AMOUNT), 8)),
@@ -127,6 +128,11 @@ ENVELOPE = record(
 )
 
 MEMBER = record(HASH, uint(1, 1_000))
+PROPOSAL = (
+    *(uint(1, 5), text(64), HASH, several(record(text(64), AMOUNT), 8), text(32), AMOUNT),
+    *(ADDRESS, AMOUNT, several(text(32), 16), AMOUNT, AMOUNT),
+)
+PART = uint(0, 10_000)
 
 KINDS: dict[str, tuple[int, int, Shape]] = {
     "transfer": (1, 1024, record(ADDRESS, AMOUNT, up_to(64))),
@@ -143,15 +149,18 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
             AMOUNT,
             several(ADDRESS, 8),
             several(HASH, 8),
-            uint(0, 31),
+            uint(0, 62),
             uint(0, 1),
             AMOUNT,
         ),
     ),
     "session.revoke": (1, 1024, record(HASH)),
-    "stake.register": (3, 1024, record(AMOUNT)),
+    "stake.register": (3, 1024, record(AMOUNT, SHARE, SHARE, HASH)),
+    "stake.update": (1, 1024, record(SHARE, SHARE, HASH)),
+    "stake.unjail": (1, 1024, record()),
     "stake.delegate": (3, 1024, record(ADDRESS, AMOUNT)),
     "stake.undelegate": (3, 1024, record(ADDRESS, AMOUNT)),
+    "stake.redelegate": (3, 1024, record(ADDRESS, ADDRESS, AMOUNT)),
     "stake.claim": (1, 1024, record(ADDRESS)),
     "job.open": (
         3,
@@ -187,6 +196,10 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
         1024,
         record(HASH, AMOUNT, uint(1, 4), SLOT, HASH, text(32), AMOUNT, HASH, HASH),
     ),
+    "gov.propose": (3, 2048, record(*PROPOSAL)),
+    "gov.deposit": (1, 1024, record(HASH, AMOUNT)),
+    "gov.vote": (1, 1024, record(HASH, ADDRESS, PART, PART, PART, PART)),
+    "gov.cancel": (3, 1024, record(HASH)),
 }
 """Name: weight, largest transaction in bytes, body.  What weighs more with its body is in `weight_of`."""
 NOT_IN_A_BATCH = ("batch", "job.attest", "challenge.prove")

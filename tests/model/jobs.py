@@ -247,7 +247,7 @@ def settle(model: Model, job_id: bytes) -> None:
         give_back(model, job, VOID)
         return
     paid = price_of(job["macs"], job["bid"])
-    fee = paid * rules.protocol_fee_bp // 10_000
+    fee = min(paid * rules.protocol_fee_bp // 10_000, job["escrow_protocol"])
     treasury, stakers = fee * rules.treasury_bp // 10_000, fee * rules.stakers_bp // 10_000
     burn = fee - treasury - stakers
     bonus = burn * rules.bonus_bp // 10_000 if job["bound_blocks"] else 0

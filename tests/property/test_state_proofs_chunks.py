@@ -54,7 +54,7 @@ def test_chunks_are_the_state_and_build_it_again(entries: dict[StateKey, bytes],
     for chunk in cut_chunks(kv, tree, limit):
         page = verified(tree.root, chunk.place, chunk.data, chunk.path)
         assert len(chunk.data) <= limit or len(cut_pages(chunk.place, page)) == 1
-        found |= {page.key(i): page.value(i) for i in range(len(page.keys))}
+        found |= zip(page.keys, page.values, strict=True)
         copy.write(
             [(page_key(at), cut.to_bytes()) for at, cut in cut_pages(chunk.place, page).items()],
             sync=Sync.DURABLE,

@@ -154,9 +154,9 @@ def test_damaged_pages_are_never_taken_for_the_state(harm: str) -> None:
 def test_a_page_that_vanishes_under_a_running_node_is_a_fault() -> None:
     store = MemoryKV()
     filled(store, 200)
-    tree = StateTree.load(store)
+    tree = StateTree.load(store, cache_bytes=0)
     place = page_place(next(store.iterate(b"p"))[0])
-    key = parse_page(place, next(store.iterate(b"p"))[1]).key(0)
+    key = parse_page(place, next(store.iterate(b"p"))[1]).keys[0]
     store.write([(page_key(place), None)], sync=Sync.DURABLE)
     with pytest.raises(LocalFault, match="DB_CORRUPT"):
         tree.get(key)

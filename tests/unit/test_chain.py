@@ -74,6 +74,43 @@ def test_the_heavier_branch_wins_and_its_transactions_replace_the_others():
     assert len(mine.mempool) == 1
 
 
+def undo_records(node: Node) -> int:
+    return sum(1 for _ in node.kv.iterate(b"u"))
+
+
+def test_undo_records_are_kept_for_the_last_blocks_and_no_others(monkeypatch):
+    """[STATE-UNDO]"""
+    monkeypatch.setattr("node.chain.UNDO_BLOCKS", 3)
+    mine, other = Node(SPEC, miner=0), Node(SPEC, miner=1)
+    for block in mine.mine(2):
+        other.take(block)
+    assert undo_records(mine) == 2
+    mine.mine(3)
+    assert undo_records(mine) == 3
+    branch = other.mine(4)
+    for block in branch:
+        mine.take(block)
+    assert mine.chain.head == other.chain.head, "three blocks can be left"
+    assert undo_records(mine) == 3
+
+
+def test_a_branch_that_leaves_more_blocks_than_can_be_undone_is_refused(monkeypatch):
+    """[STATE-UNDO] Whatever its work; where it was refused, nothing has moved."""
+    monkeypatch.setattr("node.chain.UNDO_BLOCKS", 3)
+    mine, other = Node(SPEC, miner=0), Node(SPEC, miner=1)
+    head = mine.mine(4)[-1]
+    branch = other.mine(5)
+    for block in branch[:-1]:
+        assert mine.take(block) is None
+    with pytest.raises(Invalid, match=r"REORG_DEPTH.*leaves 4 blocks.*at most 3"):
+        mine.take(branch[-1])
+    assert mine.chain.head == head.header
+    again = Chain.open(mine.kv, SPEC)
+    assert again.head == head.header
+    mine.mine()
+    assert mine.chain.head.parent == head.id
+
+
 def test_an_invalid_block_on_a_heavier_branch_leads_back_to_where_we_were():
     mine, other = Node(SPEC, miner=0), Node(SPEC, miner=1)
     mine.mempool.add(transfer(1, 0, 5_000))

@@ -73,9 +73,7 @@ def test_a_snapshot_holds_the_state_of_the_head(node: Node, written: Path) -> No
     assert manifest.header == node.chain.head
     assert len(manifest.chunks) > 3
     entries = [
-        (page.key(i), page.value(i))
-        for _, page in check.chunks(written, manifest)
-        for i in range(len(page.keys))
+        row for _, page in check.chunks(written, manifest) for row in zip(page.keys, page.values, strict=True)
     ]
     assert entries == list(node.chain.state.items())  # type: ignore[attr-defined]
     assert {path.name for path in written.iterdir()} == {

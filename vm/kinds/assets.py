@@ -13,7 +13,7 @@ from chain.codec import U63, Nested, OneOf, Raw, Record, Seq, Text, Uint
 from chain.doc import Doc
 from chain.types import NO_JOB, Address, AssetId, Grains, Hash32, Height, JobId
 from vm.act import Act, affords
-from vm.assets.act import EXISTS, LIVE, OWNED, OnAsset, content_taken, made_by, shown
+from vm.assets.act import EXISTS, LIVE, OWNED, OnAsset, content_taken, made_by
 from vm.assets.limits import (
     DEPOSIT_GRAINS,
     MAX_DEPTH,
@@ -44,6 +44,7 @@ from vm.assets.record import (
 from vm.assets.sales import Offer, Revenue, offer_key, revenue_key
 from vm.events import Happening
 from vm.kind import Family, Kind
+from vm.letters import shown
 from vm.rules import Refusal, check
 
 ASSETS = Family("asset", "Models, datasets, code, eval sets: publish, sell, buy, rate.")
@@ -215,6 +216,7 @@ PUBLISH = Kind(
     ),
     effect=_publish,
     events=(AssetPublished, LineageAdded),
+    pausable=True,
 )
 
 
@@ -295,6 +297,7 @@ VERSION = Kind(
     ),
     effect=_add_version,
     events=(VersionAdded,),
+    pausable=True,
 )
 
 

@@ -208,6 +208,7 @@ OPEN = Kind(
     ),
     effect=_open,
     events=(JobOpened,),
+    pausable=True,
 )
 
 
@@ -382,6 +383,7 @@ CLAIM = Kind(
     ),
     effect=_claim,
     events=(JobClaimed, PermitUsed),
+    pausable=True,
 )
 
 

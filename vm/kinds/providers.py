@@ -12,10 +12,10 @@ from chain.doc import Doc
 from chain.ints import ceil_div
 from chain.types import Address, Grains, Hash32, Height
 from vm.act import Act, affords
-from vm.assets.act import shown
 from vm.assets.record import find_version
 from vm.events import Happening
 from vm.kind import Family, Kind
+from vm.letters import shown
 from vm.providers.heartbeat import answer, averaged, blocks_into_epoch, challenge, epoch_of
 from vm.providers.record import (
     Activity,
