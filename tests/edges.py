@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chain.ledger import AgendaItem, AgendaKind, AgendaLength, Namespace, agenda_key, height_key
-from chain.types import NO_ADDRESS, NO_JOB, Grains
+from chain.types import NO_ADDRESS, NO_JOB, NO_PERMIT, Grains
 from genesis.spec import Allocation, ChainSpec, FoundingValidator
 from tests.acts import GOOD, Acts, commitment, seal
+from tests.acts_jobs import LARGEST as LARGEST  # tests at the edges need it, too: re-exported
+from tests.acts_jobs import NO_SLOT
 from tests.builders import TILE, key
 from tests.model.state import WEIGHTS_PRUNED, Item
 from tests.twins import Twins, short_lives
@@ -142,8 +144,7 @@ def order(**changes: Any) -> list[Any]:
         "most": U63_MAX,
         "deadline": 5,
         "provider": NO_ADDRESS,
+        "permit": NO_PERMIT,
+        "slot": NO_SLOT,
     }
     return list((fields | changes).values())
-
-
-LARGEST = [[[65_536, 16_384, 1], [1_024, 16_384, 1]], [[1, [0, 1]]]]

@@ -31,6 +31,7 @@ from tests.edges import (
     spec_with,
 )
 from tests.governance_cases import GOVERNANCE_FAILURES, RUN_FAILURES
+from tests.provider_cases import PROVIDER_FAILURES
 from tests.staking_cases import STAKE_FAILURES
 from vm.registry import KINDS
 
@@ -212,15 +213,17 @@ def test_a_transaction_that_may_not_be_in_a_block(code: str) -> None:
 # -- the lists are complete -------------------------------------------------------------------------------------------
 
 
+EVERY_FAILURE = (*FAILURES, *ASSET_FAILURES, *STAKE_FAILURES, *PROVIDER_FAILURES, *GOVERNANCE_FAILURES)
+
+
 def test_every_declared_failure_has_a_case() -> None:
     declared = {(kind.name, rule.code) for kind in KINDS.values() for rule in kind.rules}
-    cases = {*FAILURES, *ASSET_FAILURES, *STAKE_FAILURES, *GOVERNANCE_FAILURES}
-    assert declared == cases | {("job.attest", code) for code in ATTESTATIONS}
+    assert declared == set(EVERY_FAILURE) | {("job.attest", code) for code in ATTESTATIONS}
 
 
 def test_every_code_in_the_text_of_the_program_has_a_case() -> None:
     """Literal codes of `Invalid`, `Rule` and `check` anywhere below vm/."""
-    cases = {code for _, code in (*FAILURES, *ASSET_FAILURES, *STAKE_FAILURES, *GOVERNANCE_FAILURES)}
+    cases = {code for _, code in EVERY_FAILURE}
     cases |= set(ATTESTATIONS) | set(ENVELOPES) | set(RUN_FAILURES)
     written = {"ENC" if code.startswith("ENC_") else code for code in codes_in_text()}
     assert written - cases == set()
