@@ -307,8 +307,8 @@ def vote(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     elif known is not None:
         known["ballot"] = ballot
     else:
-        mine = state.delegations.get((position, sender))
-        had = staking.shares_when(mine, proposal["epoch"]) if mine else 0
+        mine = (position, sender) in state.delegations
+        had = staking.grains_when(model, position, sender, proposal["epoch"]) if mine else 0
         grains = min(had, proposal["weights"].get(position, 0) - books.taken(name, position))
         require(grains > 0, "NO_POWER")
         books.votes[name, position, sender] = {"ballot": ballot, "grains": grains}
