@@ -245,6 +245,7 @@ def propose(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
         "weights": {},
         "work": {},
         "decided": 0,
+        "runs": 0,
         "closed": 0,
         "failure": "",
     }
@@ -365,9 +366,9 @@ def end_voting(model: Model, name: bytes) -> None:
         if not agreed or (pausing and yes < 2 * against):
             close(model, name, REJECTED)
             return
-    proposal["status"] = PASSED
+    proposal |= {"status": PASSED, "runs": model.height + rules.timelock_blocks}
     settle(model, proposal)
-    model.schedule(model.height + rules.timelock_blocks, PROPOSAL_RUNS, name)
+    model.schedule(proposal["runs"], PROPOSAL_RUNS, name)
 
 
 def run(model: Model, name: bytes) -> None:
