@@ -27,6 +27,7 @@ from consensus.epochs import start_epoch
 from consensus.rewards import earn_coinbase
 from consensus.upgrades import require_known
 from genesis.spec import ChainSpec
+from vm.assets import permits
 from vm.context import Context, Step
 from vm.events import Happening
 from vm.execute import Parsed, execute
@@ -36,7 +37,7 @@ from vm.governance.work import count_block
 from vm.jobs import lifecycle
 from vm.jobs.record import load_job, store_job
 from vm.kinds import keys, sessions
-from vm.staking import unbonding
+from vm.staking import liability, terms, unbonding
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,19 @@ def _credit_parent(context: Context, parent: Parent) -> None:
 
 STEPS: dict[AgendaKind, Step] = {
     kind: step
-    for module in (rewards, epochs, lifecycle, unbonding, keys, sessions, deposits, execution)
+    for module in (
+        rewards,
+        epochs,
+        lifecycle,
+        unbonding,
+        liability,
+        terms,
+        keys,
+        sessions,
+        deposits,
+        execution,
+        permits,
+    )
     for kind, step in module.STEPS.items()
 }
 """Everything the agenda can hold."""

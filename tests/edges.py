@@ -15,9 +15,11 @@ from chain.ledger import (
     agenda_key,
     height_key,
 )
-from chain.types import NO_ADDRESS, NO_JOB, Grains, Height
+from chain.types import NO_ADDRESS, NO_JOB, NO_PERMIT, Grains, Height
 from genesis.spec import Allocation, ChainSpec, FoundingValidator
 from tests.acts import GOOD, Acts, commitment, seal
+from tests.acts_jobs import LARGEST as LARGEST  # tests at the edges need it, too: re-exported
+from tests.acts_jobs import NO_SLOT
 from tests.builders import TILE, key
 from tests.model.governance import books_of
 from tests.model.state import WEIGHTS_PRUNED, Item
@@ -36,6 +38,11 @@ def spec_with(balances: dict[Any, int] | None = None, **groups: dict[str, Any]) 
     given |= {person.address: grains for person, grains in (balances or {}).items()}
     changes["allocations"] = tuple(Allocation(address, Grains(grains)) for address, grains in given.items())
     return replace(spec, **changes)
+
+
+def staking(stake_grains: int) -> list[Any]:
+    """What `stake.register` carries, on usual terms."""
+    return [stake_grains, 1_000, 100, bytes(32)]
 
 
 @dataclass
@@ -157,8 +164,7 @@ def order(**changes: Any) -> list[Any]:
         "most": U63_MAX,
         "deadline": 5,
         "provider": NO_ADDRESS,
+        "permit": NO_PERMIT,
+        "slot": NO_SLOT,
     }
     return list((fields | changes).values())
-
-
-LARGEST = [[[65_536, 16_384, 1], [1_024, 16_384, 1]], [[1, [0, 1]]]]

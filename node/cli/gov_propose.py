@@ -9,7 +9,7 @@ import click
 
 from node.amounts import money, parse_amount, parse_per_cent, tile
 from node.cli.amounts import AMOUNT
-from node.cli.fields import Hex
+from node.cli.hexadecimal import Hex
 from node.cli.writing import Desk, Intent, Writing, desk, writing
 
 C = TypeVar("C", bound=Callable[..., Any])

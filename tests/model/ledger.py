@@ -11,7 +11,16 @@ from chain.hashing import Tag, h256
 from chain.keys import address_of, verify
 from chain.types import PublicKey, Signature
 from genesis.spec import ChainSpec
-from tests.model import accounts, assets, governance, jobs, staking
+from tests.model import (
+    accounts,
+    assets,
+    departures,
+    governance,
+    jobs,
+    permits,
+    providers,
+    staking,
+)
 from tests.model.books import Books
 from tests.model.forms import (
     BODY_BYTES,
@@ -30,23 +39,36 @@ from tests.model.jobs import burn_attest_fee, check_attest
 from tests.model.state import (
     COINBASE_MATURES,
     SETTLED,
-    UNBONDED,
     WEIGHTS_PRUNED,
     State,
     new_account,
 )
 
-EFFECTS = {**jobs.EFFECTS, **assets.EFFECTS, **accounts.EFFECTS, **governance.EFFECTS}
-AGENDA_STEPS = {**jobs.AGENDA_STEPS, **accounts.AGENDA_STEPS, **governance.AGENDA_STEPS}
+EFFECTS = {
+    **jobs.EFFECTS,
+    **assets.EFFECTS,
+    **accounts.EFFECTS,
+    **governance.EFFECTS,
+    **permits.EFFECTS,
+    **providers.EFFECTS,
+}
+AGENDA_STEPS = {
+    **jobs.AGENDA_STEPS,
+    **accounts.AGENDA_STEPS,
+    **governance.AGENDA_STEPS,
+    **permits.AGENDA_STEPS,
+}
 BOOKS: dict[str, Callable[[], Books]] = {
     "assets": assets.Assets,
     "accounts": accounts.Keys,
     "governance": governance.Governance,
+    "departures": departures.Departures,
+    "permits": permits.Permits,
+    "providers": providers.Providers,
 }
 """One line here for each family."""
 TICKET_RING = 16
 AGENDA_ROOM = 4096
-MAX_VALIDATORS = 1024
 BODY_LIMIT_BYTES = 2 << 20
 
 
@@ -88,7 +110,7 @@ class Model:
         for allocation in spec.allocations:
             self.state.accounts[allocation.address] = new_account(allocation.balance_grains)
         for founder in spec.validators:
-            self._enlist(address_of(founder.public_key), founder.public_key, founder.stake_grains)
+            staking.found(self, address_of(founder.public_key), founder.public_key, founder.stake_grains)
         self.state.weights[0] = self._weights()
         self.history: list[tuple[bytes, Winner | None]] = []
         """State, copied by pickling it, and winner before each block."""
@@ -111,8 +133,10 @@ class Model:
         if self.height % self.spec.pace.epoch_blocks == 0:
             self._start_epoch(self.height // self.spec.pace.epoch_blocks)
         for step, subject, number in self.state.agenda.pop(self.height, []):
-            if step in (COINBASE_MATURES, UNBONDED):
+            if step == COINBASE_MATURES:
                 self.credit(subject, number)
+            elif step in staking.STEPS:
+                staking.step(self, step, subject, number)
             elif step == WEIGHTS_PRUNED:
                 del self.state.weights[number]
                 self.state.work.pop(number - 1, None)
@@ -245,7 +269,7 @@ class Model:
         if kind == "transfer":
             self._transfer(sender, *body)
         elif kind == "stake.register":
-            self._register(sender, key, *body)
+            staking.register(self, sender, key, *body)
         elif kind in staking.EFFECTS:
             staking.EFFECTS[kind](self, sender, *body)
         else:
@@ -257,21 +281,11 @@ class Model:
         self.debit(sender, amount)
         self.credit(to, amount)
 
-    def _register(self, sender: bytes, key: bytes, amount: int) -> None:
-        known = self.state.validators.get(sender)
-        total = in_range(amount + (known["stake"] if known else 0))
-        require(amount > 0 and total >= self.spec.money.minimum_stake_grains, "MIN_STAKE")
-        listed = sender in self.state.listed
-        require(listed or len(self.state.listed) < MAX_VALIDATORS, "VALIDATORS_FULL")
-        self.debit(sender, amount)
-        if known and listed:
-            known["stake"] = total
-        else:
-            self._enlist(sender, key, total)
-
-    def _enlist(self, address: bytes, key: bytes, stake: int) -> None:
-        self.state.validators[address] = {"public_key": key, "stake": stake, "registered": self.height}
-        self.state.listed.add(address)
+    def happen(self, deed: str, operator: bytes, *how: int) -> None:
+        """What no transaction does; nothing happens to somebody who is no validator."""
+        if operator in self.state.validators:
+            staking.DEEDS[deed](self, operator, *how)
+        assert self.state.conserves()
 
     # -- money --------------------------------------------------------------------------------------------------------
 

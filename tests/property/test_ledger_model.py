@@ -35,7 +35,7 @@ NOT_IN_BLOCKS = {
 }
 COARSE = {"cap_grains": 10**9}
 """Constants of which a single unit vanishes in a division."""
-OF_OTHER_STORIES = ("stake.delegate", "stake.claim", "asset.", "gov.")
+OF_OTHER_STORIES = ("stake.delegate", "stake.claim", "asset.", "gov.", "provider.")
 """How the names of kinds begin that these stories do not reach."""
 ACTS = acts(*OFTEN, *STAKES, *ASSETS)
 

@@ -22,8 +22,8 @@ from vm.governance.proposal import Proposal, put_proposal
 from vm.governance.tally import NO_BALLOT, Ballot
 from vm.governance.work import work_of
 from vm.jobs.lifecycle import load_weights
-from vm.staking.past import shares_at
-from vm.staking.pools import delegation_of
+from vm.staking.past import grains_at
+from vm.staking.pools import delegation_of, pool_of, worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,10 @@ def power_of(
     if before is not None:
         return Power(before.stake_grains, 0)
     delegation = delegation_of(context, position, voter)
-    shares = shares_at(delegation, proposal.epoch) if delegation is not None else 0
-    return Power(min(shares, free), 0)
+    if delegation is None:
+        return Power(0, 0)
+    now = worth(pool_of(context, position), delegation.shares)
+    return Power(min(grains_at(delegation, proposal.epoch, now), free), 0)
 
 
 def cast(
