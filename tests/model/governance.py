@@ -309,12 +309,7 @@ def vote(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     elif known is not None:
         known["ballot"] = ballot
     else:
-<<<<<<< HEAD
-        mine = (position, sender) in state.delegations
-        had = staking.grains_when(model, position, sender, proposal["epoch"]) if mine else 0
-=======
         had = staking.grains_when(model, position, sender, proposal["epoch"])
->>>>>>> gov
         grains = min(had, proposal["weights"].get(position, 0) - books.taken(name, position))
         require(grains > 0, "NO_POWER")
         books.votes[name, position, sender] = {"ballot": ballot, "grains": grains}

@@ -233,15 +233,10 @@ def remember(model: Model, operator: bytes, mine: dict[str, Any]) -> None:
 
 
 def grains_when(model: Model, operator: bytes, staker: bytes, epoch: int) -> int:
-<<<<<<< HEAD
-    """[STAKE-PAST]: what it was worth when an epoch began."""
-    mine = model.state.delegations[operator, staker]
-=======
     """[STAKE-PAST]: what a delegation had when an epoch began."""
     mine = model.state.delegations.get((operator, staker))
     if mine is None:
         return 0
->>>>>>> gov
     later = [grains for since, grains in mine["past"] if since >= epoch]
     return int(later[0] if later else worth(model.state.pools[operator], mine["shares"]))
 
