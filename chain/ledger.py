@@ -12,10 +12,15 @@ from enum import IntEnum
 from typing import Annotated, ClassVar
 
 from chain.codec import U63, BigUint, Nested, OneOf, Raw, Record, Seq, Text, Uint
+from chain.doc import Doc
 from chain.state.reader import state_key as state_key  # keys and records are used together: re-exported
 from chain.types import Address, Grains, Hash32, Height, PublicKey, StateKey
 
 MAX_VALIDATORS = 1024
+MAX_EPOCH_BLOCKS = 4096
+"""One record holds who won the blocks of an epoch."""
+MAX_PAST_STAKES = 8
+"""Changes that a delegation remembers; what it had before them counts as nothing [STAKE-PAST]."""
 TICKET_RING = 16
 """Winning tickets kept in the state; the furthest beacon looks back over 9 blocks (protocol section 4)."""
 
@@ -45,6 +50,8 @@ class Namespace(IntEnum):
     PROVIDER = 20
     PROVIDER_INDEX = 21
     PERMIT = 22
+    DEPARTURE = 26
+    UNBONDING = 27
     ASSET = 32
     ASSET_HOLDING = 33
     ASSET_VERSION = 34
@@ -85,12 +92,37 @@ EMPTY_ACCOUNT = Account(0, Grains(0), 0)
 
 
 @dataclass(frozen=True, slots=True)
+class Announcement(Record):
+    """What a validator will take for its work from a height on."""
+
+    commission_bp: Annotated[int, Uint(10_000)]
+    max_change_bp: Annotated[int, Uint(10_000)]
+    height: Annotated[Height, U63]
+
+
+@dataclass(frozen=True, slots=True)
 class Validator(Record):
     """A registered validator; its stake is outside its balance."""
 
     public_key: Annotated[PublicKey, Raw(32)]
     stake_grains: Annotated[Grains, U63]
     registered_height: Annotated[Height, U63]
+    commission_bp: Annotated[int, Uint(10_000)]
+    """Part of what it earns with the stake of others that is its own."""
+    max_change_bp: Annotated[int, Uint(10_000)]
+    """By how much it may raise that at a time."""
+    meta_root: Annotated[Hash32, Raw(32)]
+    """Of what it says about itself elsewhere; zeros for nothing."""
+    announced: Annotated[tuple[Announcement, ...], Seq(Nested(Announcement), 1)]
+    jailed_until: Annotated[Height, U63]
+    """0: it is not in jail. It stays there beyond this height until it asks to come out."""
+    tombstoned: Annotated[int, Uint(1)]
+    """1: in jail for ever."""
+
+    @property
+    def jailed(self) -> bool:
+        """Whether it may not stand for committees."""
+        return bool(self.jailed_until or self.tombstoned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +130,8 @@ class StakePool(Record):
     """What others stake with a validator, and what all of it has earned and nobody has claimed; see vm/staking."""
 
     staked_grains: Annotated[Grains, U63]
+    shares: Annotated[int, U63]
+    """Of all who stake; never fewer than the grains, because stake can be taken away and shares cannot."""
     index: Annotated[int, BigUint(16)]
     """What a share has earned so far, in 2^-64 grains."""
     owed_grains: Annotated[Grains, U63]
@@ -106,16 +140,28 @@ class StakePool(Record):
     """To the validator itself."""
 
 
-EMPTY_POOL = StakePool(Grains(0), 0, Grains(0), Grains(0))
+EMPTY_POOL = StakePool(Grains(0), 0, 0, Grains(0), Grains(0))
+
+
+@dataclass(frozen=True, slots=True)
+class PastStake(Record):
+    """What a delegation was worth when an epoch began, and before that back to the last change."""
+
+    epoch: Annotated[int, U63]
+    stake_grains: Annotated[Grains, U63]
 
 
 @dataclass(frozen=True, slots=True)
 class Delegation(Record):
-    """What one account stakes with one validator; a share is a grain."""
+    """What one account stakes with one validator."""
 
     shares: Annotated[int, U63]
     index: Annotated[int, BigUint(16)]
     """That of the pool when the delegation was last paid."""
+    past: Annotated[tuple[PastStake, ...], Seq(Nested(PastStake), MAX_PAST_STAKES)]
+    """One for each epoch in which it changed, oldest first; see vm/staking/past.py."""
+    arrived_until: Annotated[Height, U63]
+    """Up to here, some of it answers for the validator it came from; 0: it came from a balance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +266,10 @@ MAX_PAUSED = 64
 
 @dataclass(frozen=True, slots=True)
 class ParameterValue(Record):
-    """A constant of the chain spec that governance has changed, named `group.field`."""
+    """A constant of the chain spec, and the value that governance gives it."""
 
-    name: Annotated[str, Text(64)]
-    value: Annotated[int, U63]
+    name: Annotated[str, Text(64), Doc("its name, `group.field`")]
+    value: Annotated[int, U63, Doc("the value it gets")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,27 +7,19 @@ from typing import Annotated
 
 from chain.codec import U63, Raw
 from chain.doc import Doc
-from chain.ledger import (
-    AgendaItem,
-    AgendaKind,
-    Namespace,
-    Validator,
-    ValidatorIndex,
-    WeightSnapshot,
-    height_key,
-    state_key,
-)
+from chain.ledger import AgendaItem, AgendaKind, Namespace, WeightSnapshot, height_key
 from chain.types import Address, Grains
 from vm.context import Context
 from vm.events import Happening
+from vm.governance.work import forget_work
 from vm.jobs.lifecycle import weights_retention_epochs
-from vm.kinds.staking import INDEX_KEY
 from vm.staking.pools import share_rewards, weight_of
+from vm.staking.validators import forget_if_empty, load_validator, put_addresses, validator_addresses
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatorLeft(Happening):
-    """A validator's stake had fallen below the minimum: it is drawn for no committee any more."""
+    """A validator's stake had fallen below the minimum, or it is in jail: it is drawn for no committee any more."""
 
     validator: Annotated[Address, Raw(20), Doc("the account")]
     stake_grains: Annotated[Grains, U63, Doc("what is left of its stake")]
@@ -49,48 +41,35 @@ def start_epoch(context: Context) -> None:
         return
     epoch = context.height // length
     _retire(context)
-    weights = tuple(weight_of(context, validator(context, v), v) for v in validator_addresses(context))
+    weights = tuple(weight_of(context, load_validator(context, v), v) for v in validator_addresses(context))
     context.state.put(height_key(Namespace.WEIGHTS, epoch), WeightSnapshot(epoch, weights).to_bytes())
     past = epoch - 1  # scheduled one epoch late, so that the snapshot of genesis goes like the others
     context.schedule(
-        (past + weights_retention_epochs(context)) * length, AgendaKind.WEIGHTS_PRUNED, b"", past
+        (past + weights_retention_epochs(context.spec)) * length, AgendaKind.WEIGHTS_PRUNED, b"", past
     )
     share_rewards(context, weights)
     context.emit(EpochStarted(epoch, len(weights), Grains(sum(w.stake_grains for w in weights))))
 
 
 def _retire(context: Context) -> None:
-    """Whoever has too little stake leaves the list; a record with nothing in it goes with it [STAKE-LEAVE]."""
+    """Whoever has too little stake or is in jail leaves the list [STAKE-LEAVE], [STAKE-JAIL]."""
     listed = validator_addresses(context)
-    staying = []
+    leaving = {}
     for address in listed:
-        stake = validator(context, address).stake_grains
-        if stake >= context.spec.money.minimum_stake_grains:
-            staying.append(address)
-            continue
-        if not stake:
-            context.state.delete(state_key(Namespace.VALIDATOR, address))
-        context.emit(ValidatorLeft(address, stake))
-    if len(staying) < len(listed):
-        context.state.store(INDEX_KEY, ValidatorIndex(tuple(staying)))
+        validator = load_validator(context, address)
+        if validator.jailed or validator.stake_grains < context.spec.money.minimum_stake_grains:
+            leaving[address] = validator.stake_grains
+    if leaving:
+        put_addresses(context, tuple(address for address in listed if address not in leaving))
+    for address, stake_grains in leaving.items():
+        forget_if_empty(context, address)
+        context.emit(ValidatorLeft(address, stake_grains))
 
 
 def prune_weights(context: Context, item: AgendaItem) -> None:
-    """Forget a snapshot no job can refer to any more."""
+    """Forget a snapshot no job and no vote can refer to any more, and the work that was voted with beside it."""
     context.state.delete(height_key(Namespace.WEIGHTS, item.number))
-
-
-def validator_addresses(context: Context) -> tuple[Address, ...]:
-    """All validators, ascending by address."""
-    data = context.state.get(INDEX_KEY)
-    assert data is not None, "genesis writes the validator index"
-    return ValidatorIndex.from_bytes(data).addresses
-
-
-def validator(context: Context, address: Address) -> Validator:
-    data = context.state.get(state_key(Namespace.VALIDATOR, address))
-    assert data is not None, "the index lists only validators that exist"
-    return Validator.from_bytes(data)
+    forget_work(context.state, item.number - 1)
 
 
 STEPS = {AgendaKind.WEIGHTS_PRUNED: prune_weights}

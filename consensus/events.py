@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from chain.blocks import Event
 from consensus import epochs, rewards, transition
+from vm.assets import permits
 from vm.events import Happening, declared_in
+from vm.governance import deposits, execution
 from vm.jobs import lifecycle
 from vm.registry import KINDS
-from vm.staking import pools, unbonding
+from vm.staking import jail, liability, pools, slash, terms, unbonding
 
 PROTOCOL: tuple[type[Happening], ...] = tuple(
     happening
-    for module in (lifecycle, transition, rewards, epochs, unbonding, pools)
+    for module in (
+        lifecycle,
+        transition,
+        rewards,
+        epochs,
+        unbonding,
+        liability,
+        pools,
+        terms,
+        jail,
+        slash,
+        deposits,
+        execution,
+        permits,
+    )
     for happening in declared_in(module)
 )
 """What happens without a transaction of its own."""

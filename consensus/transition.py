@@ -25,15 +25,19 @@ from compute.spec.claim import NO_BINDING, Binding
 from consensus import epochs, rewards
 from consensus.epochs import start_epoch
 from consensus.rewards import earn_coinbase
+from consensus.upgrades import require_known
 from genesis.spec import ChainSpec
+from vm.assets import permits
 from vm.context import Context, Step
 from vm.events import Happening
 from vm.execute import Parsed, execute
 from vm.fees import next_base_fee
+from vm.governance import deposits, execution
+from vm.governance.work import count_block
 from vm.jobs import lifecycle
 from vm.jobs.record import load_job, store_job
 from vm.kinds import keys, sessions
-from vm.staking import unbonding
+from vm.staking import liability, terms, unbonding
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +78,13 @@ class Transition:
     """A block under construction, by a producer or by a verifier: both take exactly this path."""
 
     def __init__(self, spec: ChainSpec, state: StateReader, parent: Parent) -> None:
-        """Run everything that comes before the transactions."""
+        """Run everything that comes before the transactions.
+
+        Raises: LocalFault UPGRADE_UNKNOWN for a block that this release may not judge [GOV-UPGRADE].
+        """
         self._state = Overlay(state)
         self.context = Context.at(spec, self._state, Height(parent.header.height + 1))
+        require_known(execution.governed_now(self.context), self.context.height)
         self._transactions: list[bytes] = []
         self._receipts: list[Receipt] = []
         self._weight = 0
@@ -123,7 +131,10 @@ class Transition:
 def run_block(
     spec: ChainSpec, state: StateReader, parent: Parent, transactions: Iterable[tuple[bytes, Parsed]]
 ) -> Outcome:
-    """The whole transition of a received block.  Raises: Invalid if a transaction may not be in it."""
+    """The whole transition of a received block.
+
+    Raises: Invalid if a transaction may not be in it; LocalFault UPGRADE_UNKNOWN.
+    """
     transition = Transition(spec, state, parent)
     for data, parsed in transactions:
         transition.add(data, parsed)
@@ -151,6 +162,7 @@ def _credit_parent(context: Context, parent: Parent) -> None:
     if not parent.header.height:
         return
     earn_coinbase(context, parent.header.miner)
+    count_block(context.state, parent.header.height // context.spec.pace.epoch_blocks, parent.header.miner)
     context.add_ticket(Ticket(parent.header.height, parent.ticket))
     if parent.binding.job != NO_JOB:
         job = load_job(context, parent.binding.job)
@@ -159,7 +171,21 @@ def _credit_parent(context: Context, parent: Parent) -> None:
             context.emit(BlockBound(parent.binding.job, job.provider, parent.header.height))
 
 
-STEPS: dict[AgendaKind, Step] = (
-    rewards.STEPS | epochs.STEPS | lifecycle.STEPS | unbonding.STEPS | keys.STEPS | sessions.STEPS
-)
+STEPS: dict[AgendaKind, Step] = {
+    kind: step
+    for module in (
+        rewards,
+        epochs,
+        lifecycle,
+        unbonding,
+        liability,
+        terms,
+        keys,
+        sessions,
+        deposits,
+        execution,
+        permits,
+    )
+    for kind, step in module.STEPS.items()
+}
 """Everything the agenda can hold."""

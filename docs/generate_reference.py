@@ -164,7 +164,7 @@ def _transactions() -> Iterator[str]:
     yield from (_NOTE, "# Transactions", "", *_KINDS_INTRODUCTION.splitlines(), "")
     yield from ("| kind | who | weight | does |", "|---|---|---|---|")
     for kind in KINDS.values():
-        yield f"| `{kind.name}` | {kind.who} | {_weight(kind)} | {kind.summary} |"
+        yield f"| `{kind.name}` | {kind.who} | {kind.weight_in_words} | {kind.summary} |"
     yield from ("", "Whatever its kind, a transaction may not be in a block with one of these codes:", "")
     yield from ("| code | unless |", "|---|---|")
     yield from (f"| `{rule.code}` | {rule.requires} |" for rule in ENVELOPE_RULES)
@@ -192,7 +192,7 @@ def _kind(kind: Kind) -> Iterator[str]:
     yield from ("", f"### {kind.name}", "", kind.summary, "")
     batch = "allowed" if kind.in_batch else "refused"
     payer = "a sponsor" if kind.sponsor is not None else "the sender"
-    yield f"From: {kind.who}. Weight: {_weight(kind)}. At most {kind.max_bytes:,} bytes. Fee from {payer}."
+    yield f"From: {kind.who}. Weight: {kind.weight_in_words}. At most {kind.max_bytes:,} bytes. Fee from {payer}."
     yield f"Deposit: {kind.deposit_grains} grains. In a batch: {batch}."
     yield f"Command: `tilework tx {kind.family.name} {kind.command}`."
     yield from _record(kind.body)
@@ -202,10 +202,6 @@ def _kind(kind: Kind) -> Iterator[str]:
     yield from ("", "| code | unless |", "|---|---|")
     yield from (f"| `{rule.code}` | {rule.requires} |" for rule in kind.rules)
     yield from _events(kind.events)
-
-
-def _weight(kind: Kind) -> str:
-    return "the sum of its operations" if kind.weigh is not None else str(kind.weight)
 
 
 def _record(record: type[Record]) -> Iterator[str]:

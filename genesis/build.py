@@ -20,8 +20,10 @@ from chain.ledger import (
 from chain.merkle import list_root
 from chain.types import NO_ADDRESS, ZERO_HASH, Address, BlockHash, Grains, Hash32, Height, StateKey
 from compute.spec.profiles import PROFILES
-from genesis.spec import ChainSpec
+from genesis.spec import ChainSpec, FoundingValidator, StakeRules
 
+FOUNDING_COMMISSION_BP = 1_000
+"""Of founding validators, unless the cap is lower: nobody chose them, so they get what is usual, a tenth."""
 _FIRST_PRINTABLE, _LAST_PRINTABLE = 0x21, 0x7E
 
 
@@ -76,7 +78,7 @@ def genesis_state(spec: ChainSpec) -> dict[StateKey, bytes | None]:
         state[state_key(Namespace.ACCOUNT, allocation.address)] = account.to_bytes()
     stakes = {address_of(v.public_key): v for v in spec.validators}
     for address, founder in stakes.items():
-        validator = Validator(founder.public_key, founder.stake_grains, Height(0))
+        validator = _founded(founder, spec.staking)
         state[state_key(Namespace.VALIDATOR, address)] = validator.to_bytes()
     ordered = tuple(Address(address) for address in sorted(stakes))
     weights = tuple(Weight(address, stakes[address].stake_grains) for address in ordered)
@@ -113,6 +115,20 @@ def genesis_header(spec: ChainSpec, state_root: Hash32) -> Header:
         votes_root=list_root(Tag.VOTE_LEAF, []),
         miner=NO_ADDRESS,
         certificate_hash=Hash32(ZERO_HASH),
+    )
+
+
+def _founded(founder: FoundingValidator, rules: StakeRules) -> Validator:
+    return Validator(
+        public_key=founder.public_key,
+        stake_grains=founder.stake_grains,
+        registered_height=Height(0),
+        commission_bp=min(FOUNDING_COMMISSION_BP, rules.commission_cap_bp),
+        max_change_bp=rules.commission_change_bp,
+        meta_root=Hash32(ZERO_HASH),
+        announced=(),
+        jailed_until=Height(0),
+        tombstoned=0,
     )
 
 

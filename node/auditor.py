@@ -110,14 +110,14 @@ class Auditor:
         urn = eligible(load_weights(self._chain.context(), job.weights_epoch), job.payer, job.provider)
         own = sum(weight.stake_grains for weight in urn if weight.address == address)
         total = sum(weight.stake_grains for weight in urn)
-        return 2 * own * self._chain.spec.jobs.committee_size >= total > 0
+        return 2 * own * self._chain.rules.jobs.committee_size >= total > 0
 
     async def _attend(self, identity: JobId, job: Job) -> None:
         if not job.seats:
             await self._fetch(identity, job)
             return
         height = self._chain.head.height + 1
-        rules = self._chain.spec.jobs
+        rules = self._chain.rules.jobs
         reveal_height = job.committed_height + rules.reveal_offset
         reveal_end = job.committed_height + rules.reveal_end_offset
         index = job.seat(self._key.address)

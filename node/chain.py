@@ -24,6 +24,7 @@ from chain.state_proof import StateProof
 from chain.types import ZERO_HASH, BlockHash, Hash32, Height, JobId, TxId
 from compute.spec.claim import NO_BINDING
 from consensus.transition import Outcome, Parent, check_commitments, run_block
+from consensus.upgrades import UPGRADE_UNKNOWN, require_known
 from consensus.work import block_work, check_binding
 from genesis.build import genesis_header, genesis_state
 from genesis.spec import ChainSpec
@@ -31,6 +32,7 @@ from node import tables
 from node.checks import Checked
 from node.tables import BlockMeta, Location, Standing
 from vm.context import Context
+from vm.governance.execution import governed_now
 
 log = logging.getLogger("tilework.chain")
 UNDO_BLOCKS = 4096
@@ -107,6 +109,21 @@ class Chain:
     def context(self) -> Context:
         """A scratch context on the head's state, at the height of the next block; nothing it does is kept."""
         return Context.at(self.spec, Overlay(self._tree), Height(self.head.height + 1))
+
+    @property
+    def rules(self) -> ChainSpec:
+        """The constants in force in the next block: those of the founding, as governance has changed them."""
+        return self.context().spec
+
+    @property
+    def upgrade_needed(self) -> LocalFault | None:
+        """Why this release can follow the head no further, if that is so."""
+        context = self.context()
+        try:
+            require_known(governed_now(context), context.height)
+        except LocalFault as fault:
+            return fault
+        return None
 
     def block(self, block: BlockHash) -> Block | None:
         data = self._kv.get(tables.block_key(block))
@@ -186,7 +203,7 @@ class Chain:
             Invalid: the block, or a block before it, cannot be valid.
             Missing: BLOCK_PARENT; the parent is not here.
             Policy: BLOCK_BEFORE_ANCHOR; it leaves the chain before the block that this node began with.
-            LocalFault: the disk failed; nothing of this block was taken.
+            LocalFault: the disk failed, or UPGRADE_UNKNOWN; nothing of this block was taken.
         """
         block_id = checked.block_id
         if (known := self.meta(block_id)) is not None:
@@ -239,6 +256,9 @@ class Chain:
                     self._reorganise(tip)
                 except Invalid as error:
                     log.warning("branch-refused tip=%s why=%s", tip.hex()[:16], error)
+                except LocalFault as fault:
+                    if fault.code != UPGRADE_UNKNOWN:
+                        raise
 
     def _extend(self, checked: Checked, meta: BlockMeta) -> None:
         """Run a child of the head and make it the head, in one batch."""
@@ -300,7 +320,11 @@ class Chain:
         return block
 
     def _reorganise(self, tip: BlockHash) -> HeadChange:
-        """Move to the branch that ends in `tip`; if one of its blocks is invalid, return to where we were."""
+        """Move to the branch that ends in `tip`; if one of its blocks is invalid, return to where we were.
+
+        So we do where it leads beyond an upgrade that this release does not know: what comes before that weighs less,
+        or we would have moved there when it came.
+        """
         branch = self._branch(tip)
         fork = branch[0].header.parent
         self._require_undo(branch[0].header.height)
@@ -315,12 +339,20 @@ class Chain:
         except Invalid:
             for block in branch[len(joined) :]:
                 self._mark_invalid(block.id)
-            while self.head.id != fork:
-                self._retract()
-            for block in reversed(left):
-                self._rerun(block)
+            self._return(fork, left)
+            raise
+        except LocalFault as fault:
+            if fault.code == UPGRADE_UNKNOWN:
+                self._return(fork, left)
             raise
         return HeadChange(tuple(left), tuple(joined))
+
+    def _return(self, fork: BlockHash, left: list[Block]) -> None:
+        """Give a branch up again for the one that was left for it, newest block first."""
+        while self.head.id != fork:
+            self._retract()
+        for block in reversed(left):
+            self._rerun(block)
 
     def _branch(self, tip: BlockHash) -> list[Block]:
         """Blocks from the child of the last canonical ancestor up to `tip`, oldest first."""

@@ -60,7 +60,7 @@ class Duties:
         context = self._chain.context()
         encoded = body.to_bytes()
         declared = kind_named(kind)
-        money = self._chain.spec.money
+        money = context.spec.money
         tip, fee = 0, 0
         if declared.sponsor is None:
             weight = declared.weight_of(body)

@@ -10,6 +10,7 @@ import trio
 from chain.blocks import Block
 from chain.errors import Invalid, LocalFault, Missing
 from consensus.headers import check_clock
+from consensus.upgrades import UPGRADE_UNKNOWN
 from node.chain import Chain, HeadChange
 from node.checks import check_block
 from node.collector import collection_paused
@@ -32,6 +33,7 @@ class Importer:
         self.heads = Feed()
         self._fault: LocalFault | None = None
         self._broken = trio.Event()
+        self._tell_upgrade()
 
     async def until_broken(self) -> NoReturn:
         """Wait for ever, or until the disk fails.  Raises: LocalFault DB_*, which the node must stop with."""
@@ -49,6 +51,7 @@ class Importer:
             Invalid: it can never be right.
             Missing: BLOCK_PARENT; bring its ancestors first.
             TooEarly: HDR_FUTURE; bring it again later.
+            LocalFault: the disk failed, or UPGRADE_UNKNOWN: this release may not judge it.
         """
         if self.knows(block):
             return None
@@ -71,8 +74,9 @@ class Importer:
                 )
                 raise
             except LocalFault as fault:
-                self._fault = fault
-                self._broken.set()
+                if fault.code != UPGRADE_UNKNOWN:
+                    self._fault = fault
+                    self._broken.set()
                 raise
             if change is not None:
                 self._mempool.head_changed(change)
@@ -82,5 +86,12 @@ class Importer:
                 log.info(
                     "head height=%d id=%s txs=%d", head.height, head.id.hex()[:16], len(block.transactions)
                 )
+                self._tell_upgrade()
                 self.heads.publish()
         return change
+
+    def _tell_upgrade(self) -> None:
+        """The node goes on serving what it has; only its operator can bring it further."""
+        fault = self._chain.upgrade_needed
+        if fault is not None:
+            log.error("upgrade-needed height=%d why=%s", self._chain.head.height, fault)

@@ -40,7 +40,7 @@ class JobWatch:
             if self._chain.block_hash_at(height) == self._seen[height]:
                 return height
             del self._seen[height]
-        rules = self._chain.spec.jobs
+        rules = self._chain.rules.jobs
         longest = rules.deadline_maximum_blocks + rules.settle_offset + rules.second_round_blocks
         return max(0, self._chain.head.height - longest)
 

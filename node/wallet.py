@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from chain.codec import Record
 from chain.errors import Policy
 from chain.keys import SigningKey
-from chain.types import Address, Grains, Height
+from chain.types import ZERO_HASH, Address, Grains, Hash32, Height
 from genesis.spec import ChainSpec
 from node.amounts import tile
 from vm.envelope import SIGNATURE_BYTES, TRANSACTION_VERSION, Transaction
 from vm.fees import fee
+from vm.kinds.operators import StakeRegister
 from vm.registry import kind_named
 
 FEE_HEADROOM = 4
@@ -22,6 +23,10 @@ FEE_HEADROOM = 4
 VALID_BLOCKS = 200
 """A transaction nobody included by then is dead, so it cannot surprise its sender much later."""
 _LONGEST = Grains((1 << 63) - 1)
+
+
+USUAL_COMMISSION_BP = 1_000
+"""A tenth, where a new validator asks for nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +109,21 @@ def require_funds(situation: Situation, transaction: Transaction, amount_grains:
             allowed=f"at least {tile(needed)} ({', '.join(parts)})",
             hint="Lower the amount, or pay from another account with --key.",
         )
+
+
+def registration(
+    spec: ChainSpec,
+    stake_grains: int,
+    commission_bp: int | None = None,
+    max_change_bp: int | None = None,
+    meta_root: bytes = ZERO_HASH,
+) -> StakeRegister:
+    """A stake of one's own, with the usual terms where none are given; whoever is a validator keeps its terms."""
+    rules = spec.staking
+    usual = min(USUAL_COMMISSION_BP, rules.commission_cap_bp)
+    return StakeRegister(
+        stake_grains=Grains(stake_grains),
+        commission_bp=usual if commission_bp is None else commission_bp,
+        max_change_bp=rules.commission_change_bp if max_change_bp is None else max_change_bp,
+        meta_root=Hash32(meta_root),
+    )

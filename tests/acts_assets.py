@@ -74,7 +74,7 @@ class AssetActs(MoneyActs):
     # -- publishing -----------------------------------------------------------------------------------------------
 
     def publish(self, act: Act) -> bytes:
-        draw = _drawn(act)
+        draw = drawn(act)
         signer = TRADERS[act.who % len(TRADERS)] if draw.random() < 0.95 else self.poor(draw)
         return self.signed(signer, "asset.publish", self.publication(draw, self.parents(draw)))
 
@@ -135,7 +135,7 @@ class AssetActs(MoneyActs):
 
     def mispublish(self, act: Act) -> bytes:
         """One of the ways in which a publication is refused."""
-        draw = _drawn(act)
+        draw = drawn(act)
         known = [*self.books.facts, NOTHING]
         facts, holdings = self.books.facts, self.books.holdings
         closed = [asset for asset in facts if not self.may_descend(asset)]
@@ -168,7 +168,7 @@ class AssetActs(MoneyActs):
 
     def begin_sales(self, act: Act) -> bytes:
         """Published, offered, sold, passed on and earned from, in one batch: the id is known before."""
-        draw = _drawn(act)
+        draw = drawn(act)
         signer, other = TRADERS[act.who % len(TRADERS)], draw.choice(EVERYBODY)
         asset = self.named(signer, 0)
         steps: list[list[Any]] = [
@@ -186,7 +186,7 @@ class AssetActs(MoneyActs):
 
     def begin_family(self, act: Act) -> bytes:
         """Several at once with a descendant of all, or a line of them, each made from the one before."""
-        draw, signer = _drawn(act), TRADERS[act.who % len(TRADERS)]
+        draw, signer = drawn(act), TRADERS[act.who % len(TRADERS)]
         count = draw.randint(4, 8)
         names = [self.named(signer, place) for place in range(count)]
         if draw.random() < 0.5:
@@ -205,19 +205,22 @@ class AssetActs(MoneyActs):
         return h256(Tag.ASSET_ID, pack([signer.address, nonce, place]))
 
     def add_version(self, act: Act) -> bytes:
-        draw = _drawn(act)
+        draw = drawn(act)
         signer, asset = self.owner(act, draw)
         known = self.books.holdings.get(asset, {"versions": 1})["versions"]
         parent, content, job = draw.randint(1, known), h256(Tag.LIST_NODE, draw.randbytes(8)), NO_JOB
+        jobs = self.answered(draw)
         receipts = [
             (place, job_id, each)
             for place, version in self.books.versions.items()
-            for job_id, each in self.settled().items()
+            for job_id, each in jobs.items()
             if version["content"] in each["input_roots"] and each["result_root"] not in self.books.contents
         ]
         if receipts and draw.random() < 0.7:
             (asset, parent), job, made = draw.choice(receipts)
             content = made["result_root"] if draw.random() < 0.8 else content
+            if draw.random() < 0.2:
+                asset, parent = draw.choice(list(self.books.versions))
             signer = person(self.books.holdings[asset]["owner"])
         elif draw.random() < 0.3:
             parent, content, job = draw.choice(
@@ -230,14 +233,18 @@ class AssetActs(MoneyActs):
             )
         return self.signed(signer, "asset.version", [asset, parent, content, 7, ZERO, job])
 
-    def settled(self) -> dict[bytes, Item]:
+    def answered(self, draw: random.Random) -> dict[bytes, Item]:
+        """Settled jobs; now and then any that have a result."""
         jobs = self.twins.model.state.jobs
-        return {job_id: job for job_id, job in jobs.items() if job["status"] == SETTLED}
+        done = {job_id: job for job_id, job in jobs.items() if job["status"] == SETTLED}
+        if done and draw.random() < 0.8:
+            return done
+        return {job_id: job for job_id, job in jobs.items() if job["result_root"] != ZERO}
 
     # -- selling --------------------------------------------------------------------------------------------------
 
     def set_offer(self, act: Act) -> bytes:
-        draw = _drawn(act)
+        draw = drawn(act)
         signer, asset = self.owner(act, draw)
         slots = [slot for each, slot in self.books.offers if each == asset]
         slot = draw.choice(slots) if slots and draw.random() < 0.7 else draw.choice((0, 0, 1, 7, 8))
@@ -263,7 +270,7 @@ class AssetActs(MoneyActs):
 
     def buy(self, act: Act) -> bytes:
         """Mostly what can be had, at its exact price."""
-        draw = _drawn(act)
+        draw = drawn(act)
         signer = TRADERS[act.who % len(TRADERS)] if draw.random() < 0.93 else self.poor(draw)
         other = draw.choice(EVERYBODY)
         wanted = [
@@ -274,10 +281,12 @@ class AssetActs(MoneyActs):
         if not wanted or draw.random() < 0.07:
             body = [self.any_asset(draw), draw.choice((0, 0, 5)), U63_MAX, 1, other.address, 0]
             return self.signed(signer, "asset.acquire", body)
-        asset, slot = draw.choice(wanted[-10:])
+        timely = [place for place in wanted if self.is_timely(place)]
+        asset, slot = draw.choice(timely if timely and draw.random() < 0.6 else wanted[-10:])
         _, price, _, quota, supply, _ = terms_now(self.twins.model, self.books.offers[asset, slot])
         left = (supply or U63_MAX) - self.books.offers[asset, slot]["sold"]
-        beneficiary = signer.address if draw.random() < 0.7 else other.address
+        users = [who for *place, who in self.books.grants if place == [asset, slot]]
+        beneficiary = draw.choice([signer.address, signer.address, other.address, *users[-2:]])
         held = self.books.grants.get((asset, slot, beneficiary), {"units": 0})["units"]
         rest = (quota or U63_MAX) - held
         units = draw.choice((1, 1, 1, 2, 3, 3, left, left + 1, rest, rest + 1, U63_MAX))
@@ -286,19 +295,26 @@ class AssetActs(MoneyActs):
         version = draw.choice((0, 0, 0, 1, 2, U63_MAX))
         return self.signed(signer, "asset.acquire", [asset, slot, most, units, beneficiary, version])
 
+    def is_timely(self, place: tuple[bytes, int]) -> bool:
+        """Whether the terms change or a grant ends about now."""
+        moments = [each["expiry"] for held, each in self.books.grants.items() if held[:2] == place]
+        moments.append(self.books.offers[place]["since"])
+        return any(abs(moment - self.twins.model.height) <= 1 for moment in moments)
+
     # -- judging --------------------------------------------------------------------------------------------------
 
     def judge(self, act: Act) -> bytes:
-        draw = _drawn(act)
+        draw = drawn(act)
         signer, asset = draw.choice(PEOPLE), self.any_asset(draw)
         number = draw.randint(1, self.books.holdings.get(asset, {"versions": 1})["versions"])
         evidence, job, slot = h256(Tag.LIST_NODE, b"evidence"), NO_JOB, 0
         kind = draw.choice((RATING, RATING, RATING, EVAL, EVAL, 3, 4))
         users = list(self.books.grants)
+        jobs = self.answered(draw)
         receipts = [
             (place, job_id, each["result_root"])
             for place, version in self.books.versions.items()
-            for job_id, each in self.settled().items()
+            for job_id, each in jobs.items()
             if version["content"] in each["input_roots"]
         ]
         if kind == RATING and users and draw.random() < 0.8:
@@ -307,12 +323,14 @@ class AssetActs(MoneyActs):
         elif kind == EVAL and receipts and draw.random() < 0.7:
             (asset, number), job, evidence = draw.choice(receipts)
             evidence = evidence if draw.random() < 0.8 else ZERO
+            if draw.random() < 0.2:
+                asset, number = draw.choice(list(self.books.versions))
         evalsets = [each for each, facts in self.books.facts.items() if facts["type"] == EVAL_SET]
         evalset = draw.choice([*evalsets, ZERO]) if draw.random() < 0.9 else self.any_asset(draw)
         body = [asset, number, kind, slot, evalset, "accuracy", draw.randrange(10**6), evidence, job]
         if draw.random() < 0.15:
-            jobs = [*self.twins.model.state.jobs, NOTHING]
-            changes = ((1, 0), (1, 9), (5, ""), (5, "\u200f"), (5, "x" * 33), (8, draw.choice(jobs)), (2, 5))
+            known = [*self.twins.model.state.jobs, NOTHING]
+            changes = ((1, 0), (1, 9), (5, ""), (5, "\u200f"), (5, "x" * 33), (8, draw.choice(known)), (2, 5))
             place, value = draw.choice(changes)
             body[place] = value
         return self.signed(signer, "asset.attest", body)
@@ -320,14 +338,14 @@ class AssetActs(MoneyActs):
     # -- passing on and taking back -------------------------------------------------------------------------------
 
     def give_away(self, act: Act) -> bytes:
-        draw = _drawn(act)
+        draw = drawn(act)
         signer, asset = self.owner(act, draw)
         to = draw.choice(TRADERS if draw.random() < 0.9 else EVERYBODY)
         return self.signed(signer, "asset.transfer", [asset, to.address])
 
     def take_back(self, act: Act) -> bytes:
         """One offer, or all of it; again, if the deposit had to wait."""
-        draw = _drawn(act)
+        draw = drawn(act)
         signer, asset = self.owner(act, draw)
         slots = [slot for each, slot in self.books.offers if each == asset]
         slot = draw.choice([*slots, *slots, WHOLE, draw.randrange(8)])
@@ -340,7 +358,7 @@ class AssetActs(MoneyActs):
         return self.signed(signer, "asset.retire", [asset, slot])
 
     def earn(self, act: Act) -> bytes:
-        draw = _drawn(act)
+        draw = drawn(act)
         due = list(self.books.earned)
         if due and draw.random() < 0.9:
             asset, owner = draw.choice(due)
@@ -362,7 +380,7 @@ class AssetActs(MoneyActs):
         return self.bundle(act, whats)
 
 
-def _drawn(act: Act) -> random.Random:
+def drawn(act: Act) -> random.Random:
     """What an act leaves open, drawn from all of it."""
     return random.Random(repr(act))
 

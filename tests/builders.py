@@ -22,9 +22,9 @@ from chain.kv import MemoryKV, Sync
 from chain.ledger import (
     EMPTY_ACCOUNT,
     EMPTY_POOL,
+    GOVERNED_KEY,
     Account,
     AgendaItem,
-    AgendaKind,
     AgendaLength,
     ChainState,
     Namespace,
@@ -45,10 +45,14 @@ from genesis.build import genesis_header, genesis_state
 from genesis.presets import preset
 from genesis.spec import GRAINS_PER_TILE, Allocation, ChainSpec, FoundingValidator
 from tests.asset_books import count_assets
+from tests.governance_books import count_governance
+from tests.provider_books import count_permits, count_providers
+from tests.stake_books import count_departures
 from vm.envelope import Transaction
 from vm.execute import Parsed, parse
 from vm.jobs.record import Job
 from vm.kinds.accounts import Transfer
+from vm.kinds.operators import StakeRegister
 from vm.registry import KINDS
 
 TILE = GRAINS_PER_TILE
@@ -73,6 +77,12 @@ def funded_spec(
         validators=tuple(FoundingValidator(key(i).public_key, Grains(STAKE_GRAINS)) for i in validators),
         **changes,
     )
+
+
+def registration(stake_grains: int, **changes: Any) -> StakeRegister:
+    """A stake of one's own, on usual terms."""
+    terms: dict[str, Any] = {"commission_bp": 1_000, "max_change_bp": 100, "meta_root": ZERO}
+    return StakeRegister(Grains(stake_grains), **(terms | changes))
 
 
 class Ledger:
@@ -250,14 +260,21 @@ class Ledger:
     def audit(self) -> None:
         """Count every entry of the state: nothing unknown, nothing negative, no coin lost or made [MONEY-IDENTITY]."""
         known = {state_key(Namespace.CHAIN, b""), state_key(Namespace.VALIDATOR_INDEX, b"")}
-        known.add(state_key(Namespace.TICKETS, b""))
+        known |= {state_key(Namespace.TICKETS, b""), GOVERNED_KEY}
         known |= {_key_of(Namespace.ACCOUNT, address) for address in self.people}
         known |= {_key_of(Namespace.VALIDATOR, address) for address in self.people}
         known |= {_key_of(Namespace.STAKE_POOL, address) for address in self.people}
         known |= {_key_of(Namespace.DELEGATION, one + other) for one in self.people for other in self.people}
+        known |= count_departures(self.tree, self.people).keys
         known |= {_key_of(Namespace.JOB, identity) for identity in self.jobs}
-        assets = count_assets(self.tree, self.people)
-        known |= assets.keys
+        families = (
+            count_assets(self.tree, self.people),
+            count_governance(self.tree, self.people),
+            count_providers(self.tree, self.people),
+            count_permits(self.tree, self.agenda()),
+        )
+        for books in families:
+            known |= books.keys
         for found, data in self.tree.items():
             due = _places_by_height().get(found)
             if due is not None and due[0] is Namespace.AGENDA and data is not None:
@@ -273,7 +290,7 @@ class Ledger:
             if not job.status.terminal
         )
         chain = self.chain
-        assert chain.locked_grains == self.staked() + live + assets.locked_grains
+        assert chain.locked_grains == self.staked() + live + sum(books.locked_grains for books in families)
         held = balances + chain.locked_grains + chain.immature_grains + chain.pending_tips_grains
         held += chain.treasury_grains + chain.staker_pool_grains
         assert held == chain.minted_grains - chain.burned_grains
@@ -287,15 +304,18 @@ class Ledger:
         return stakes + pooled + self.unbonding()
 
     def unbonding(self) -> int:
-        """Stake that waits on the agenda."""
+        """What is left of the stake that waits to be paid out."""
+        return count_departures(self.tree, self.people).unbonding_grains
+
+    def agenda(self) -> list[AgendaItem]:
+        """Everything that waits on it."""
         lengths = [
             (due[1], AgendaLength.from_bytes(data).steps)
             for found, data in self.tree.items()
             if (due := _places_by_height().get(found)) is not None and due[0] is Namespace.AGENDA
         ]
         places = [agenda_key(height, index) for height, steps in lengths for index in range(steps)]
-        items = [AgendaItem.from_bytes(data) for place in places if (data := self.tree.get(place))]
-        return sum(item.number for item in items if item.kind is AgendaKind.STAKE_UNBONDED)
+        return [AgendaItem.from_bytes(data) for place in places if (data := self.tree.get(place))]
 
     def weights(self, epoch: int) -> WeightSnapshot | None:
         data = self.tree.get(height_key(Namespace.WEIGHTS, epoch))
@@ -308,7 +328,7 @@ _key_of = cache(state_key)
 @cache
 def _places_by_height() -> dict[StateKey, tuple[Namespace, int]]:
     """What belongs to a height or an epoch, for every height a test may reach."""
-    kinds = (Namespace.AGENDA, Namespace.WEIGHTS)
+    kinds = (Namespace.AGENDA, Namespace.WEIGHTS, Namespace.EPOCH_WORK)
     return {height_key(kind, height): (kind, height) for kind in kinds for height in range(2048)}
 
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hypothesis import strategies as st
 
 from tests.acts import EVERYBODY, Act, Acts
+from tests.acts_accounts import KEYS
+from tests.acts_assets import ASSETS
+from tests.acts_governance import GOVERN
 from tests.acts_jobs import JOBS
 from tests.acts_money import MONEY
+from tests.acts_providers import PROVIDERS
+from tests.acts_stakes import STAKES, TROUBLE
 from tests.twins import Twins
 
 AMOUNTS = (0, 1, 999, 1_000, 10**9, 900_000 * 10**9, (1 << 63) - 1)
 OFTEN = (*MONEY, *JOBS, *["push"] * 20)
-WAITS = (3, 20, 99, 100, 101)
-"""How many empty blocks may stand in a row, where there are any: a notice of 100 just not over, and over."""
+EVERYTHING = (*OFTEN, *STAKES, *TROUBLE, *ASSETS, *KEYS, *GOVERN, *PROVIDERS)
+"""Acts of every family."""
+Wait = Callable[[Twins, random.Random], int]
+"""How many empty blocks come next."""
 
 
 def acts(*often: str) -> st.SearchStrategy[Act]:
@@ -58,9 +65,9 @@ def story(
     often: Sequence[str] = OFTEN,
     *,
     busy: int = 6,
-    waits: float = 0,
+    wait: Wait = lambda twins, source: 0,
 ) -> Counter[str]:
-    """Some blocks; returns what happened in them.  `busy`: acts of a block; `waits`: how often empty ones follow."""
+    """Some blocks of fewer acts than `busy`, now and then twice as many; returns what happened in them."""
     acts = Acts(twins)
     for _ in range(blocks):
         for _ in range(source.randrange(2 * busy if source.random() < 0.1 else busy)):
@@ -70,8 +77,7 @@ def story(
         after(twins, source.randrange(len(EVERYBODY)), source.randrange(9))
         if source.random() < 0.1:
             reorganise(twins, source.randint(1, 4), source.randrange(3))
-        if waits and source.random() < waits:
-            twins.skip(source.choice(WAITS))
+        twins.skip(wait(twins, source))
     for job in twins.model.state.jobs.values():
         twins.seen[f"job {job['status']}"] += 1
     return twins.seen

@@ -139,7 +139,8 @@ def _misshapen(kind: WireType, wire: Any) -> Iterator[tuple[str, Any]]:
             yield from _inside(wire, [kind.item] * len(wire))
         case Nested():
             yield "unknown field", [*wire, 0]
-            yield "missing field", wire[:-1]
+            if wire:
+                yield "missing field", wire[:-1]
             yield from _inside(wire, [part for _, part in layout(kind.record)])
         case OperationField():
             yield "unknown field", [*wire, 0]

@@ -7,20 +7,32 @@ it likes.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from chain.blocks import Receipt
+from chain.codec import unpack
 from chain.errors import Invalid
 from chain.hashing import Tag, h256
 from chain.types import NO_JOB, Address, Grains, Hash32, JobId, StateKey
 from compute.spec.claim import NO_BINDING, Binding
 from consensus.transition import Parent, Transition
 from genesis.spec import Allocation, ChainSpec
-from tests.builders import Ledger, funded_spec, key
+from tests.builders import TILE, Ledger, funded_spec, key
 from tests.model import ledger as naive
 from tests.model.forms import Refused
 from vm.kinds.batch import Batch
+from vm.staking.jail import jail
+from vm.staking.slash import slash
+from vm.staking.validators import find_validator
 
+DEED = b"deed:"
+"""Before something that happens to a validator without a transaction: its name, the validator, and how."""
+DEEDS: dict[str, Callable[..., Any]] = {
+    "jail": lambda context, operator, until, forever: jail(context, operator, until, forever=bool(forever)),
+    "slash": slash,
+}
 PEOPLE = [key(number) for number in range(8)]
 """The first five validate; the last two are poor."""
 STRANGERS = [key(number) for number in range(8, 12)]
@@ -37,6 +49,16 @@ def short_lives() -> ChainSpec:
         pace=replace(spec.pace, epoch_blocks=4),
         money=replace(
             spec.money, coinbase_maturity_blocks=3, block_weight_limit=41, emission_divisor=1_000_003
+        ),
+        staking=replace(spec.staking, unbonding_blocks=30),
+        governance=replace(
+            spec.governance,
+            deposit_grains=Grains(5 * TILE + 1),
+            deposit_blocks=5,
+            voting_blocks=7,
+            timelock_blocks=3,
+            timelock_minimum_blocks=2,
+            pause_maximum_blocks=6,
         ),
         accounts=replace(spec.accounts, key_delay_blocks=3, session_deposit_grains=Grains(10_000_019)),
         jobs=replace(
@@ -107,9 +129,14 @@ class Twins:
         self.pending = []
 
     def add(self, data: bytes) -> str:
-        """Try a transaction; returns its code: empty for success, `refused CODE` if it may not be in this block."""
+        """Try a transaction, or make a deed happen; returns its code.
+
+        Empty for success, `refused CODE` if it may not be in this block.
+        """
         self.begin()
         assert self.transition is not None
+        if data.startswith(DEED):
+            return self._happen(data)
         code, expected = self._added(self.transition, data), self._expected(data)
         assert code == expected, f"program {code}, model {expected}"
         self.compare()
@@ -119,6 +146,18 @@ class Twins:
         self.pending.append(data)
         self._count(data, code.code)
         return code.code
+
+    def _happen(self, data: bytes) -> str:
+        assert self.transition is not None
+        name, operator, *how = unpack(data.removeprefix(DEED))
+        context = self.transition.context
+        if find_validator(context, operator) is not None:
+            DEEDS[name](context, operator, *how)
+            self.seen[name] += 1
+        self.model.happen(name, operator, *how)
+        self.compare()
+        self.pending.append(data)
+        return ""
 
     def _count(self, data: bytes, code: str) -> None:
         """An outcome: the kind, or `failed CODE` and `KIND CODE`; with `batch of ` before each operation."""
@@ -179,7 +218,8 @@ class Twins:
             if self.transition is None:
                 self._open()
             self._close(self._winner(PEOPLE[0].address, NO_JOB))
-        self.compare()
+        if count:
+            self.compare()
 
     # -- reorganisations --------------------------------------------------------------------------------------------
 

@@ -19,13 +19,12 @@ from chain.ledger import Account, ChainState
 from chain.types import Grains, JobId
 from compute.spec.claim import NO_BINDING, Binding
 from consensus.transition import Transition
-from tests.builders import STAKE_GRAINS, TILE, ZERO, Ledger, funded_spec, key, require_declared
+from tests.builders import STAKE_GRAINS, TILE, ZERO, Ledger, funded_spec, key, registration, require_declared
 from tests.cases import Case, Product
 from vm.jobs.record import Job, Status, Verdict
 from vm.kinds.accounts import Transfer
 from vm.kinds.audits import ChallengeProve, JobAttest
 from vm.kinds.jobs import JobCancel, JobOpen
-from vm.kinds.staking import StakeRegister
 
 PEOPLE = [key(number) for number in range(8)]
 STRANGERS = [key(number) for number in range(8, 12)]
@@ -172,7 +171,7 @@ class World:
             to = (*PEOPLE, *STRANGERS)[move.choice].address
             return who, Transfer(to, Grains(move.amount), b"")
         if move.act == "stake":
-            return who, StakeRegister(Grains(move.amount % (2 * STAKE_GRAINS)))
+            return who, registration(move.amount % (2 * STAKE_GRAINS))
         if move.act == "open":
             return who, self._opened(move, who)
         if move.act == "cancel":

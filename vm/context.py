@@ -6,7 +6,7 @@ identity (see chain.ledger.ChainState), so conservation can be read here rather 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from chain.blocks import Event
@@ -24,6 +24,7 @@ from chain.ledger import (
     ChainState,
     Governed,
     Namespace,
+    ParameterValue,
     Ticket,
     TicketRing,
     agenda_key,
@@ -56,8 +57,12 @@ class Spender:
 
 def in_force(founding: ChainSpec, governed: Governed) -> ChainSpec:
     """The constants a network was founded with, as governance has changed them."""
-    spec = founding
-    for each in governed.values:
+    return with_values(founding, governed.values)
+
+
+def with_values(spec: ChainSpec, values: Iterable[ParameterValue]) -> ChainSpec:
+    """These constants with other values in some places."""
+    for each in values:
         group, _, name = each.name.partition(".")
         spec = replace(spec, **{group: replace(getattr(spec, group), **{name: each.value})})
     return spec

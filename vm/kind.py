@@ -87,6 +87,10 @@ class Kind:
             yield from each.rules
         yield from self.failures
 
+    @property
+    def weight_in_words(self) -> str:
+        return str(self.weight) if self.weigh is None else f"{self.weight} or more, by its body"
+
     def weight_of(self, body: Record) -> int:
         """The weight of one transaction of this kind."""
         return self.weigh(body) if self.weigh is not None else self.weight

@@ -4,9 +4,39 @@ from __future__ import annotations
 
 from chain.errors import Invalid
 from vm.kind import Kind
-from vm.kinds import accounts, assets, attestations, audits, batch, jobs, keys, sales, sessions, staking
+from vm.kinds import (
+    accounts,
+    assets,
+    attestations,
+    audits,
+    batch,
+    governance,
+    jobs,
+    keys,
+    operators,
+    permits,
+    providers,
+    sales,
+    sessions,
+    staking,
+)
 
-_FAMILIES = (accounts, batch, keys, sessions, staking, jobs, audits, assets, sales, attestations)
+_FAMILIES = (
+    accounts,
+    batch,
+    keys,
+    sessions,
+    operators,
+    staking,
+    jobs,
+    audits,
+    assets,
+    sales,
+    attestations,
+    permits,
+    providers,
+    governance,
+)
 
 KINDS: dict[str, Kind] = {
     kind.name: kind for module in _FAMILIES for kind in vars(module).values() if isinstance(kind, Kind)

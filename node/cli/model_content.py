@@ -18,7 +18,7 @@ from node.cli.writing import Desk, Intent, Writing, desk, writing
 if TYPE_CHECKING:
     from chain.types import AssetId, Hash32
     from node.content import Content
-from vm.assets.record import Parent, Relation
+    from vm.assets.record import Parent, Relation
 
 TYPES = ("model", "adapter", "dataset", "code", "evalset")
 _ROOT = Hex(32, 32)

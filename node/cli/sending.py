@@ -26,10 +26,10 @@ POLL_LIMIT_S = 120
 
 
 def chain_spec(client: RpcClient) -> ChainSpec:
-    """The constants of the node's network, as the node states them."""
+    """The constants of the node's network that are in force in the next block, as the node states them."""
     from genesis.json_form import from_json
 
-    return from_json(json.dumps(client.call("chain_spec")["spec"]))
+    return from_json(json.dumps(client.call("chain_spec")["in_force"]))
 
 
 def situation(client: RpcClient, key: SigningKey, shared: Shared | None = None) -> Situation:

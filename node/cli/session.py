@@ -24,6 +24,8 @@ from node.cli.heights import Heights
 from node.cli.writing import Intent, Writing, desk, writing
 
 _KEY = click.argument("key", metavar="NAME|KEY")
+PROPOSALS = ("param", "upgrade", "treasury", "text", "pause")
+"""Sorts of proposals."""
 
 
 @click.group()
@@ -60,10 +62,10 @@ def session() -> None:
 )
 @click.option(
     "--votes",
-    "vote_scope",
-    type=click.IntRange(0, 31),
-    default=0,
-    help="Sorts of proposals it may vote on, as bits.",
+    "votes",
+    type=click.Choice(PROPOSALS),
+    multiple=True,
+    help="Sorts of proposals it may vote on; again for more.",
 )
 @click.option("--agent", is_flag=True, help="Tell others that a program holds the key.")
 @click.option(
@@ -83,12 +85,13 @@ def grant(
     per_window: int | None,
     counterparties: tuple[str, ...],
     objects: tuple[str, ...],
-    vote_scope: int,
+    votes: tuple[str, ...],
     agent: bool,
     blocks: int,
 ) -> None:
     """Let a key sign for the account: a key of yours by NAME, or a public KEY in hexadecimal."""
     from chain.types import Grains, Height
+    from vm.governance.proposal import ProposalSort
     from vm.kinds.sessions import SessionGrant
 
     if (window_blocks is None) != (per_window is None):
@@ -104,7 +107,7 @@ def grant(
             per_window_grains=Grains(per_window or 0),
             counterparties=tuple(at.address(name) for name in counterparties),
             objects=tuple(_object(text) for text in objects),
-            vote_scope=vote_scope,
+            vote_scope=sum(1 << ProposalSort[sort.upper()] for sort in set(votes)),
             agent=int(agent),
             expires=Height(at.now.height + blocks),
         )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.amounts import money, tile
-from node.cli.amounts import AMOUNT
+from node.amounts import money, per_cent, tile
+from node.cli.amounts import AMOUNT, PER_CENT
 from node.cli.context import (
     address_named,
     connect,
@@ -23,6 +23,7 @@ from node.cli.stake_lines import account_lines, list_lines, validator_lines
 from node.cli.writing import Desk, Intent, Writing, desk, writing
 
 if TYPE_CHECKING:
+    from chain.types import Hash32
     from vm.kinds.staking import StakeClaim
 
 _VALIDATOR = click.argument("validator", metavar="VALIDATOR")
@@ -39,25 +40,39 @@ def stake() -> None:
 
 @stake.command()
 @_AMOUNT
+@click.option(
+    "--commission",
+    "commission_bp",
+    type=PER_CENT,
+    help="What you keep of what the stake of others earns; 10 if not given.",
+)
+@click.option(
+    "--max-change",
+    "max_change_bp",
+    type=PER_CENT,
+    help="By how much you may raise it at a time; the most allowed if not given.",
+)
 @writing
-def register(how: Writing, amount: int) -> None:
-    """Become a validator with a stake of your own, or add to it."""
-    from chain.types import Grains
-    from vm.kinds.staking import StakeRegister
+def register(how: Writing, amount: int, commission_bp: int | None, max_change_bp: int | None) -> None:
+    """Become a validator with a stake of your own, or add to it; terms of a validator change by `stake update`."""
+    from node.wallet import registration
 
     with desk(how) as at:
         held = _account(at)["validator"]
         before = held["stake_grains"] if held is not None else 0
+        body = registration(at.now.spec, amount, commission_bp, max_change_bp)
+        keeps = held["commission_bp"] if held is not None else body.commission_bp
         told = (
             f"validator  {at.own}",
             f"stake      {money(before + amount)}{f', {tile(before)} of it before' if before else ''}",
             f"least      {tile(at.now.spec.money.minimum_stake_grains)} to be a validator",
+            f"keeps      {per_cent(keeps)} of what the stake of others earns",
             _counts_from(at),
         )
         at.carry_out(
             Intent(
                 "stake.register",
-                StakeRegister(stake_grains=Grains(amount)),
+                body,
                 done=f"staked {tile(amount)}",
                 spends_grains=amount,
                 spends="stake",
@@ -112,16 +127,17 @@ def undelegate(how: Writing, validator: str, amount: int | None, everything: boo
         own = operator == at.key.address
         held = _account(at)["validator"] if own else _delegation(at, at.text(operator))
         staked = held["stake_grains"] if held is not None else 0
-        shares = staked if amount is None else amount
+        out = staked if amount is None else amount
+        shares = out if own else shares_of(held, out)
         due = held["owed_grains"] if held is not None and not own else 0
         told = [
             f"validator  {at.text(operator)}",
-            f"out        {money(shares)}; {tile(max(0, staked - shares))} of yours stays",
+            f"out        {money(out)}; {tile(max(0, staked - out))} of yours stays",
         ]
         if due:
             told.append(f"claimed    {money(due)}, which it has earned so far")
         least = at.now.spec.money.minimum_stake_grains
-        if own and staked - shares < least:
+        if own and staked - out < least:
             told.append(
                 f"leaves     the list of validators when the next epoch begins: less than {tile(least)}"
             )
@@ -129,7 +145,7 @@ def undelegate(how: Writing, validator: str, amount: int | None, everything: boo
             Intent(
                 "stake.undelegate",
                 StakeUndelegate(operator=operator, shares=shares),
-                done=f"{tile(shares)} on the way out",
+                done=f"{tile(out)} on the way out",
                 told=tuple(told),
                 afterwards="see when it can be spent: `tilework stake list --mine`",
             )
@@ -169,6 +185,97 @@ def claim(how: Writing, validator: str | None, everything: bool) -> None:
                 if others
                 else "",
                 more={"due": due},
+            )
+        )
+
+
+@stake.command()
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.argument("amount", type=AMOUNT, required=False)
+@click.option("--all", "everything", is_flag=True, help="All that you have staked with the first.")
+@writing
+def redelegate(how: Writing, source: str, target: str, amount: int | None, everything: bool) -> None:
+    """Move stake from one validator to another at once; it answers for the first as long as unbonding takes."""
+    from vm.kinds.staking import StakeRedelegate
+
+    if (amount is None) != everything:
+        raise click.UsageError("Give an amount or --all.")
+    with desk(how) as at:
+        left, joined = at.address(source), at.address(target)
+        held = _delegation(at, at.text(left))
+        staked, due = (held["stake_grains"], held["owed_grains"]) if held is not None else (0, 0)
+        moved = staked if amount is None else amount
+        told = [
+            f"from       {at.text(left)}; {tile(max(0, staked - moved))} of yours stays",
+            f"to         {at.text(joined)}",
+            f"moves      {money(moved)}",
+        ]
+        if due:
+            told.append(f"claimed    {money(due)}, which it has earned so far")
+        at.carry_out(
+            Intent(
+                "stake.redelegate",
+                StakeRedelegate(source=left, target=joined, shares=shares_of(held, moved)),
+                done=f"moved {tile(moved)} to {at.text(joined)}",
+                told=(*told, _counts_from(at)),
+                afterwards="see `tilework stake list --mine`",
+            )
+        )
+
+
+@stake.command()
+@click.option("--commission", "commission_bp", type=PER_CENT, help="What you will keep; as now if not given.")
+@click.option(
+    "--max-change", "max_change_bp", type=PER_CENT, help="By how much you will raise it at a time at most."
+)
+@click.option(
+    "--meta", "meta_root", metavar="HEX", help="Root of what you say about yourself; holds at once."
+)
+@writing
+def update(how: Writing, commission_bp: int | None, max_change_bp: int | None, meta_root: str | None) -> None:
+    """Announce another commission as a validator: it holds when the notice is over."""
+    from vm.kinds.operators import StakeUpdate
+
+    if commission_bp is None and max_change_bp is None and meta_root is None:
+        raise click.UsageError("Give --commission, --max-change or --meta.")
+    with desk(how) as at:
+        held = _account(at)["validator"] or {"commission_bp": 0, "max_change_bp": 0, "meta_root": None}
+        then = held["commission_bp"] if commission_bp is None else commission_bp
+        body = StakeUpdate(
+            commission_bp=then,
+            max_change_bp=held["max_change_bp"] if max_change_bp is None else max_change_bp,
+            meta_root=_root(meta_root or held["meta_root"]),
+        )
+        told = [
+            f"keeps      {per_cent(then)} of what the stake of others earns, {per_cent(held['commission_bp'])} now",
+            f"from       {at.heights.at(at.now.height + 1 + at.now.spec.staking.notice_blocks)} on",
+        ]
+        at.carry_out(
+            Intent(
+                "stake.update",
+                body,
+                done="announced",
+                told=tuple(told),
+                afterwards="see `tilework stake list --mine`",
+            )
+        )
+
+
+@stake.command()
+@writing
+def unjail(how: Writing) -> None:
+    """Stand for committees again when your time in jail is over."""
+    from vm.kinds.operators import StakeUnjail
+
+    with desk(how) as at:
+        at.carry_out(
+            Intent(
+                "stake.unjail",
+                StakeUnjail(),
+                done="out of jail",
+                told=(f"validator  {at.own}", _counts_from(at)),
+                afterwards="see `tilework stake list --mine`",
             )
         )
 
@@ -265,6 +372,32 @@ def _claims(at: Desk, operators: list[str]) -> tuple[str, Any]:
     if len(bodies) == 1:
         return "stake.claim", bodies[0]
     return "batch", Batch(tuple(Operation("stake.claim", body) for body in bodies))
+
+
+def _root(text: str | None) -> Hash32:
+    """32 bytes in hexadecimal, or zeros for nothing."""
+    from chain.types import ZERO_HASH, Hash32
+
+    if text is None:
+        return Hash32(ZERO_HASH)
+    try:
+        root = bytes.fromhex(text)
+    except ValueError:
+        root = b""
+    if len(root) != len(ZERO_HASH):
+        raise click.UsageError(f"{text[:80]!r} is no hexadecimal of 32 bytes.")
+    return Hash32(root)
+
+
+def shares_of(held: dict[str, Any] | None, amount_grains: int) -> int:
+    """As few shares of a delegation as are worth so many grains; all for all."""
+    if held is None or not held["stake_grains"]:
+        return held["shares"] if held is not None and not amount_grains else amount_grains
+    if amount_grains == held["stake_grains"]:
+        return int(held["shares"])
+    from chain.ints import ceil_div
+
+    return ceil_div(amount_grains * held["shares"], held["stake_grains"])
 
 
 def _counts_from(at: Desk) -> str:

@@ -42,6 +42,8 @@ def status(url: str | None, as_json: bool, watch: bool) -> None:
 def condition(form: dict[str, Any], now_ms: int) -> str:
     """What to call the state of a node; synced only with a fresh head."""
     age_ms = now_ms - form["time_ms"]
+    if stopped(form):
+        return "stopped before an upgrade: install the release that knows it"
     if form["syncing"]:
         return "syncing"
     if form["height"] and age_ms <= max(STALE_AT_LEAST_MS, STALE_BLOCKS * form["block_time_ms"]):
@@ -51,6 +53,12 @@ def condition(form: dict[str, Any], now_ms: int) -> str:
     return (
         f"stalled: no block for {span(age_ms // 1000)}" if form["height"] else "waiting for the first block"
     )
+
+
+def stopped(form: dict[str, Any]) -> bool:
+    """Whether the next block is the first of an upgrade that this release does not know."""
+    upgrade = form["upgrade"]
+    return upgrade is not None and not upgrade["known"] and form["height"] + 1 >= upgrade["height"]
 
 
 def one_line(form: dict[str, Any], now_ms: int) -> str:
@@ -77,10 +85,20 @@ def screen(form: dict[str, Any], info: dict[str, Any], now_ms: int) -> list[str]
         f"work       {rate} here; a block takes {effort}; settled jobs: {scaled(form['settled_macs'], 'MAC')}",
         f"money      minted {tile(supply['minted_grains'])}, burned {tile(supply['burned_grains'])},"
         f" locked {tile(supply['locked_grains'])}; base fee {form['base_fee_grains']} grains",
+        *upgrade_lines(form),
         f"node       {info['address']}, {info['engine'] or 'no worker yet'}: {roles}",
         *(f"device     {device_line(device)}" for device in info["devices"]),
         *(f"join       {address}" for address in info["listen"]),
     ]
+
+
+def upgrade_lines(form: dict[str, Any]) -> list[str]:
+    """The upgrade that people agreed on, if there is one."""
+    upgrade = form["upgrade"]
+    if upgrade is None:
+        return []
+    known = "known to this release" if upgrade["known"] else "NOT known to this release"
+    return [f"upgrade    {upgrade['name']} from height {upgrade['height']} on, {known}"]
 
 
 def device_line(device: dict[str, Any]) -> str:

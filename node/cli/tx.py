@@ -112,15 +112,13 @@ def stake(
 
     The stake counts from the next epoch on. Taking it out again, and more: `tilework stake`.
     """
-    from chain.types import Grains
     from node.cli.sending import deliver, situation
-    from node.wallet import build, require_funds
-    from vm.kinds.staking import StakeRegister
+    from node.wallet import build, registration, require_funds
 
     key = signing_key(key_name, keys_dir)
     with connect(url) as client:
         now = situation(client, key)
-        transaction = build(now, key, "stake.register", StakeRegister(Grains(amount)))
+        transaction = build(now, key, "stake.register", registration(now.spec, amount))
         require_funds(now, transaction, amount, "stake")
         deliver(
             client, transaction, f"staked {tile(amount)}", wait_s=timeout_s if wait else None, as_json=as_json

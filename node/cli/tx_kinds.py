@@ -117,13 +117,13 @@ def _paragraphs(kind: Kind) -> Iterator[str]:
     """Everything a kind declares, as click wraps it."""
     yield kind.summary
     yield f"Who: {kind.who}."
-    weight = "the sum of its operations" if kind.weigh is not None else str(kind.weight)
     paid = (
         "the sponsor pays the fee"
         if kind.sponsor is not None
         else "fee = base fee x weight + byte fee x size"
     )
-    yield f"Weight: {weight}; {paid}. At most {kind.max_bytes:,} bytes. Deposit: {tile(kind.deposit_grains)}."
+    bound = f"At most {kind.max_bytes:,} bytes."
+    yield f"Weight: {kind.weight_in_words}; {paid}. {bound} Deposit: {tile(kind.deposit_grains)}."
     if kind.checks or kind.failures:
         yield "\b\nFails with:\n" + "\n".join(
             f"  {rule.code:<17} unless {rule.requires}" for rule in kind.rules

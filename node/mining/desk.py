@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from chain.blocks import Block
-from chain.errors import Policy, TileworkError
+from chain.errors import LocalFault, Policy, TileworkError
 from chain.types import Address
+from consensus.upgrades import UPGRADE_UNKNOWN
 from node.chain import Chain
 from node.importer import Importer
 from node.mempool import Mempool
@@ -60,7 +61,10 @@ class WorkDesk:
         self._waiting = 0
 
     def current(self, address: Address) -> Work:
-        """The newest work for an address, made now if there is none that still stands."""
+        """The newest work for an address, made now if there is none that still stands.
+
+        Raises: LocalFault UPGRADE_UNKNOWN if this release may make no further block.
+        """
         now_ms = self._clock.now_ms()
         body = self._current_body(now_ms)
         given = self._given.setdefault(address, OrderedDict())
@@ -81,6 +85,10 @@ class WorkDesk:
                 return work
             with trio.move_on_after(REFRESH_MS / 1000):
                 await self._importer.heads.after(seen)
+
+    async def head_moved(self) -> None:
+        """Wait for another head than this one."""
+        await self._importer.heads.after(self._importer.heads.version)
 
     async def poll(self, address: Address, after: int, wait_ms: int) -> Work:
         """The same for a caller who waits at most `wait_ms`, and gets the old version again if nothing is new.
@@ -178,8 +186,14 @@ class LocalSource:
         self._address = address
 
     async def newest(self, after: int = 0) -> Work:
-        """See `WorkSource`; there always is work."""
-        return await self._desk.newest(self._address, after)
+        """See `WorkSource`; there always is work, but for a release that may make no further block: that waits."""
+        while True:
+            try:
+                return await self._desk.newest(self._address, after)
+            except LocalFault as fault:
+                if fault.code != UPGRADE_UNKNOWN:
+                    raise
+            await self._desk.head_moved()
 
     async def submit(self, version: int, certificate: bytes) -> Submission:
         """See `WorkDesk.submit`."""

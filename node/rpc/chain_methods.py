@@ -7,11 +7,13 @@ from typing import Any
 
 from chain.errors import Missing, Policy
 from chain.types import BlockHash
+from consensus import upgrades
 from consensus.work import block_work
 from genesis import json_form
 from node.rpc.backend import ChainView, NodeBackend
 from node.rpc.forms import Json, address_form, block_form
 from node.rpc.registry import Cost, Field, Form, Parameter, method
+from vm.governance.execution import governed_now
 
 
 @method(
@@ -44,6 +46,11 @@ from node.rpc.registry import Cost, Field, Form, Parameter, method
         Field("settled_macs", Form.INTEGER, "multiply-accumulates of all settled jobs"),
         Field("supply", Form.OBJECT, "minted, burned, locked, immature, treasury and staker pool, in grains"),
         Field("address", Form.ADDRESS, "this node's operator account"),
+        Field(
+            "upgrade",
+            Form.OBJECT,
+            "name and height of the upgrade that was agreed on, and whether this release knows it; null: none",
+        ),
     ),
 )
 async def chain_status(node: NodeBackend) -> Json:
@@ -80,7 +87,16 @@ async def chain_status(node: NodeBackend) -> Json:
             "staker_pool_grains": numbers.staker_pool_grains,
         },
         "address": address_form(spec.address_prefix, node.address),
+        "upgrade": _upgrade_form(chain),
     }
+
+
+def _upgrade_form(chain: ChainView) -> Json | None:
+    governed = governed_now(chain.context())
+    if not governed.upgrade_height:
+        return None
+    known = governed.upgrade in upgrades.KNOWN_UPGRADES
+    return {"name": governed.upgrade, "height": governed.upgrade_height, "known": known}
 
 
 @method(
@@ -128,12 +144,19 @@ async def chain_block(node: NodeBackend, *, id: str, raw: bool) -> Json:
 @method(
     "chain_spec",
     "The constants of this network, in the form `genesis build` writes.",
-    result=(Field("spec", Form.OBJECT, "the chain spec"), Field("hash", Form.HASH, "its hash")),
+    result=(
+        Field("spec", Form.OBJECT, "the chain spec that it was founded on"),
+        Field("hash", Form.HASH, "the hash of that"),
+        Field(
+            "in_force", Form.OBJECT, "the same with what governance has changed, as the next block goes by"
+        ),
+    ),
 )
 async def chain_spec(node: NodeBackend) -> Json:
     spec = node.chain.spec
-    parsed: Any = json.loads(json_form.to_json(spec))
-    return {"spec": parsed, "hash": spec.hash().hex()}
+    founding: Any = json.loads(json_form.to_json(spec))
+    in_force: Any = json.loads(json_form.to_json(node.chain.rules))
+    return {"spec": founding, "hash": spec.hash().hex(), "in_force": in_force}
 
 
 def _named_block(chain: ChainView, name: str) -> BlockHash:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from chain.types import JobId
+from chain.types import NO_PERMIT, JobId
 from genesis.spec import JobRules
 from node.rpc.backend import ChainView
 from node.rpc.forms import Json, address_form, event_form
@@ -46,6 +46,7 @@ async def job_form(identity: JobId, job: Job, chain: ChainView) -> Json:
         "price_per_gmac_grains": job.price_per_gmac_grains,
         "deadline_blocks": job.deadline_blocks,
         "chosen_provider": address_form(prefix, job.chosen_provider),
+        "permit": job.permit.hex() if job.permit != NO_PERMIT else None,
         "escrow_price_grains": job.escrow_price_grains,
         "escrow_protocol_grains": job.escrow_protocol_grains,
         "escrow_audit_grains": job.escrow_audit_grains,
@@ -68,10 +69,10 @@ async def job_form(identity: JobId, job: Job, chain: ChainView) -> Json:
             for seat in job.seats
         ],
         "ok_verdicts": sum(seat.verdict == Verdict.OK for seat in job.seats),
-        "quorum": chain.spec.jobs.quorum,
+        "quorum": chain.rules.jobs.quorum,
         "attest_fees_grains": job.attest_fees_grains,
         "bound_blocks": job.bound_blocks,
-        "windows": _windows(job, chain.spec.jobs),
+        "windows": _windows(job, chain.rules.jobs),
         "ending": next((entry for entry in timeline if entry["event"] in _ENDINGS), None),
         "timeline": timeline,
     }
@@ -114,7 +115,7 @@ async def _timeline(identity: JobId, job: Job, chain: ChainView) -> list[Json]:
 
 def _heights(job: Job, chain: ChainView) -> list[int]:
     """Heights at which a job can have events, without reading every block of its life."""
-    rules, last = chain.spec.jobs, job.closed_height or chain.head.height
+    rules, last = chain.rules.jobs, job.closed_height or chain.head.height
     found = {int(height) for height in (job.opened_height, job.claimed_height, job.closed_height) if height}
     if job.bound_blocks:  # a bound block takes effect in its child
         found.update(range(job.claimed_height + 1, (job.committed_height or last) + 2)[:MAX_BOUND_BLOCKS])

@@ -1,8 +1,8 @@
 """RPC methods about stake: validators, and what one account has staked.  Spec: [RPC-STAKE].
 
 Nothing here looks through all accounts. There are at most as many validators as the list has places, and an account's
-delegations are looked up under each of them. What is unbonding stands on the agenda alone: it is read there, for the
-heights at which stake that leaves now and before is paid out.
+delegations are looked up under each of them. When what is unbonding is paid out stands on the agenda alone: it is read
+there, for the heights at which stake that leaves now and before is paid out.
 """
 
 from __future__ import annotations
@@ -18,21 +18,19 @@ from chain.ledger import (
     MAX_VALIDATORS,
     AgendaItem,
     AgendaKind,
-    Namespace,
     Validator,
-    ValidatorIndex,
     agenda_key,
-    state_key,
 )
-from chain.types import Address, Grains
+from chain.types import Address, Grains, StateKey
 from node.rpc.backend import ChainView, NodeBackend
-from node.rpc.forms import Json, address_form
+from node.rpc.forms import Json, address_form, record_form
 from node.rpc.one_head import at_one_head
 from node.rpc.registry import Cost, Field, Form, Parameter, method
 from vm.jobs.lifecycle import load_weights
-from vm.kinds.staking import INDEX_KEY
-from vm.staking.pools import delegation_of, earned, pool_of
-from vm.staking.unbonding import unbonding_blocks
+from vm.staking.departures import load_departure
+from vm.staking.pools import delegation_of, earned, pool_of, worth
+from vm.staking.unbonding import Unbonding, unbonding_blocks
+from vm.staking.validators import find_validator, validator_addresses
 
 if TYPE_CHECKING:
     from vm.context import Context
@@ -43,13 +41,24 @@ MAX_STEPS = 20_000
 _VALIDATOR = (
     Field("address", Form.ADDRESS, "the account"),
     Field("listed", Form.BOOLEAN, "whether it is on the list of validators"),
-    Field("since_height", Form.INTEGER, "height of its registration; null if it has no stake of its own"),
+    Field("since_height", Form.INTEGER, "height of its registration; null if it is no validator"),
     Field("stake_grains", Form.GRAINS, "its own stake"),
     Field("delegated_grains", Form.GRAINS, "what others stake with it"),
     Field("weight_grains", Form.GRAINS, "its weight in this epoch"),
     Field("share_bp", Form.INTEGER, "its part of all weight, in hundredths of a per cent"),
     Field("owed_grains", Form.GRAINS, "earned by itself and not claimed"),
     Field("owed_to_stakers_grains", Form.GRAINS, "earned by those who stake with it and not claimed"),
+    Field(
+        "commission_bp", Form.INTEGER, "what it keeps of what the stake of others earns; null if it is none"
+    ),
+    Field("max_change_bp", Form.INTEGER, "by how much it may raise that at a time; null if it is none"),
+    Field(
+        "announced", Form.OBJECT, "commission_bp, max_change_bp, height from which they hold; null for none"
+    ),
+    Field("meta_root", Form.HASH, "of what it says about itself; null for nothing"),
+    Field("jailed", Form.BOOLEAN, "whether it is in jail"),
+    Field("jailed_until", Form.INTEGER, "height from which it may come out; null if not in jail or for ever"),
+    Field("tombstoned", Form.BOOLEAN, "whether it is in jail for ever"),
 )
 
 
@@ -68,12 +77,10 @@ class Standings:
     @staticmethod
     def of(chain: ChainView) -> Standings:
         context = chain.context()
-        index = context.state.load(INDEX_KEY, ValidatorIndex)
-        assert index is not None, "genesis writes the validator index"
         epoch = chain.head.height // chain.spec.pace.epoch_blocks
         frozen = load_weights(context, epoch).weights
         weights = {each.address: each.stake_grains for each in frozen}
-        listed, total = dict.fromkeys(index.addresses), sum(weights.values())
+        listed, total = dict.fromkeys(validator_addresses(context)), sum(weights.values())
         return Standings(context, chain.spec.address_prefix, epoch, listed, weights, total)
 
     @property
@@ -82,7 +89,7 @@ class Standings:
 
     def form(self, address: Address) -> Json:
         """One validator; an account that never was one has zeros."""
-        own = self.context.state.load(state_key(Namespace.VALIDATOR, address), Validator)
+        own = find_validator(self.context, address)
         pool, weight = pool_of(self.context, address), self.weights.get(address, 0)
         return {
             "address": address_form(self.prefix, address),
@@ -94,20 +101,40 @@ class Standings:
             "share_bp": weight * 10_000 // self.total_grains if weight else 0,
             "owed_grains": pool.operator_grains,
             "owed_to_stakers_grains": pool.owed_grains,
+            **_terms_form(own),
         }
 
     def delegation_form(self, operator: Address, staker: Address) -> Json | None:
         """What an account stakes with a validator; null for nothing."""
-        held = delegation_of(self.context, operator, staker)
+        held, pool = delegation_of(self.context, operator, staker), pool_of(self.context, operator)
         if held is None:
             return None
         return {
             "operator": address_form(self.prefix, operator),
             "listed": operator in self.listed,
             "shares": held.shares,
-            "stake_grains": held.shares,
-            "owed_grains": earned(pool_of(self.context, operator), held),
+            "stake_grains": worth(pool, held.shares),
+            "owed_grains": earned(pool, held),
+            "arrived_until": held.arrived_until if held.arrived_until > self.context.height else None,
         }
+
+
+def _terms_form(own: Validator | None) -> Json:
+    """What a validator takes and says about itself, and whether it may stand."""
+    if own is None:
+        own_terms = dict.fromkeys(
+            ("commission_bp", "max_change_bp", "announced", "meta_root", "jailed_until")
+        )
+        return own_terms | {"jailed": False, "tombstoned": False}
+    return {
+        "commission_bp": own.commission_bp,
+        "max_change_bp": own.max_change_bp,
+        "announced": record_form(own.announced[0], "") if own.announced else None,
+        "meta_root": own.meta_root.hex() if any(own.meta_root) else None,
+        "jailed": own.jailed,
+        "jailed_until": own.jailed_until if own.jailed_until and not own.tombstoned else None,
+        "tombstoned": bool(own.tombstoned),
+    }
 
 
 @method(
@@ -185,7 +212,8 @@ async def stake_validator(node: NodeBackend, *, address: str) -> Json:
         Field(
             "delegations",
             Form.LIST,
-            "operator, listed, shares, stake_grains, owed_grains: with each validator listed, or the one asked for",
+            "operator, listed, shares, stake_grains, owed_grains, arrived_until (null, or up to when it answers for "
+            "the validator it came from): with each validator listed, or the one asked for",
         ),
         Field("unbonding", Form.LIST, "amount_grains and the height at which it can be spent, soonest first"),
         Field(
@@ -234,9 +262,19 @@ async def _unbonding(context: Context, staker: Address) -> tuple[list[Json], boo
         for place in range(due):
             item = context.state.load(agenda_key(height, place), AgendaItem)
             assert item is not None, "the length counts only steps that are there"
-            if item.kind is AgendaKind.STAKE_UNBONDED and Address(item.subject[:20]) == staker:
-                waiting.append({"height": height, "amount_grains": item.number})
+            found = _unbonded(context, item) if item.kind is AgendaKind.STAKE_UNBONDED else None
+            if found is not None and found[0] == staker:
+                waiting.append({"height": height, "amount_grains": found[1]})
     return waiting, True
+
+
+def _unbonded(context: Context, item: AgendaItem) -> tuple[Address, int] | None:
+    """(to whom a step will pay, how much as things stand)."""
+    record = context.state.load(StateKey(item.subject), Unbonding)
+    if record is None:
+        return None
+    part = load_departure(context, record.operator, record.departure).unbonding
+    return record.staker, part.worth(min(item.number, record.entered_grains))
 
 
 METHODS = (stake_list, stake_validator, stake_account)

@@ -24,6 +24,9 @@ NAMED = {
     "transfer": ((0,), ()),
     "stake.delegate": ((0,), ()),
     "stake.undelegate": ((0,), ()),
+    "stake.redelegate": ((0, 1), ()),
+    "stake.update": ((), ()),
+    "stake.unjail": ((), ()),
     "stake.claim": ((0,), ()),
     "job.open": ((5,), ()),
     "job.cancel": ((), (0,)),
@@ -37,6 +40,10 @@ NAMED = {
     "asset.transfer": ((1,), (0,)),
     "asset.retire": ((), (0,)),
     "asset.claim": ((), (0,)),
+    "gov.propose": ((6,), ()),
+    "gov.deposit": ((), (0,)),
+    "gov.vote": ((1,), (0,)),
+    "gov.cancel": ((), (0,)),
 }
 """Kind to the places of addresses, and of ids, in its body; of the kinds that acts let sessions do."""
 

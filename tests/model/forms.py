@@ -102,6 +102,16 @@ PUBLICATION = (
     *(uint(0, 1), uint(0, 5_000), several(PARENT, 8)),
 )
 SLOT, MARK = uint(0, 7), uint(0, 1)
+SHARE = uint(0, 10_000)
+
+DECLARATION = record(
+    *(several(text(128), 4), HASH, HASH, several(record(uint(1, 2), AMOUNT, AMOUNT), 8)),
+    *(AMOUNT, several(record(HASH, AMOUNT), 64), AMOUNT, text(32)),
+)
+PERMISSION = (
+    *(HASH, HASH, ADDRESS, several(HASH, 8), several(ADDRESS, 8)),
+    *(AMOUNT, uint(0, 2), AMOUNT, uint(1, 3), AMOUNT),
+)
 
 ENVELOPE_BYTES = 260 * 1024
 ENVELOPE = record(
@@ -118,6 +128,11 @@ ENVELOPE = record(
 )
 
 MEMBER = record(HASH, uint(1, 1_000))
+PROPOSAL = (
+    *(uint(1, 5), text(64), HASH, several(record(text(64), AMOUNT), 8), text(32), AMOUNT),
+    *(ADDRESS, AMOUNT, several(text(32), 16), AMOUNT, AMOUNT),
+)
+PART = uint(0, 10_000)
 
 KINDS: dict[str, tuple[int, int, Shape]] = {
     "transfer": (1, 1024, record(ADDRESS, AMOUNT, up_to(64))),
@@ -134,17 +149,24 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
             AMOUNT,
             several(ADDRESS, 8),
             several(HASH, 8),
-            uint(0, 31),
+            uint(0, 62),
             uint(0, 1),
             AMOUNT,
         ),
     ),
     "session.revoke": (1, 1024, record(HASH)),
-    "stake.register": (3, 1024, record(AMOUNT)),
+    "stake.register": (3, 1024, record(AMOUNT, SHARE, SHARE, HASH)),
+    "stake.update": (1, 1024, record(SHARE, SHARE, HASH)),
+    "stake.unjail": (1, 1024, record()),
     "stake.delegate": (3, 1024, record(ADDRESS, AMOUNT)),
     "stake.undelegate": (3, 1024, record(ADDRESS, AMOUNT)),
+    "stake.redelegate": (3, 1024, record(ADDRESS, ADDRESS, AMOUNT)),
     "stake.claim": (1, 1024, record(ADDRESS)),
-    "job.open": (3, 16_384, record(PROGRAM, several(HASH, 16), uint(1), AMOUNT, AMOUNT, ADDRESS)),
+    "job.open": (
+        3,
+        16_384,
+        record(PROGRAM, several(HASH, 16), uint(1), AMOUNT, AMOUNT, ADDRESS, HASH, uint(0, 8)),
+    ),
     "job.cancel": (1, 1024, record(HASH)),
     "job.claim": (1, 1024, record(HASH, uint(1))),
     "job.commit": (3, 2048, record(HASH, HASH, HASH, several(HASH, 8))),
@@ -154,6 +176,10 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
         record(HASH, uint(1, 1), uint(1, 2), HASH, uint(0, 3), HASH, HASH, uint(0, 0)),
     ),
     "challenge.prove": (30, 263_168, record(PROOF)),
+    "asset.permit": (3, 2048, record(*PERMISSION)),
+    "provider.register": (3, 8192, record(DECLARATION)),
+    "provider.update": (1, 8192, record(uint(1, 3), DECLARATION)),
+    "provider.heartbeat": (3, 1024, record(HASH)),
     "asset.publish": (3, 2048, record(*PUBLICATION)),
     "asset.version": (3, 1024, record(HASH, AMOUNT, HASH, AMOUNT, HASH, HASH)),
     "asset.transfer": (1, 1024, record(HASH, ADDRESS)),
@@ -170,6 +196,10 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
         1024,
         record(HASH, AMOUNT, uint(1, 4), SLOT, HASH, text(32), AMOUNT, HASH, HASH),
     ),
+    "gov.propose": (3, 2048, record(*PROPOSAL)),
+    "gov.deposit": (1, 1024, record(HASH, AMOUNT)),
+    "gov.vote": (1, 1024, record(HASH, ADDRESS, PART, PART, PART, PART)),
+    "gov.cancel": (3, 1024, record(HASH)),
 }
 """Name: weight, largest transaction in bytes, body.  What weighs more with its body is in `weight_of`."""
 NOT_IN_A_BATCH = ("batch", "job.attest", "challenge.prove")
@@ -191,5 +221,10 @@ def batch(value: Any) -> bool:
 def weight_of(kind: str, body: Any) -> int:
     if kind == "batch":
         return sum(weight_of(*operation) for operation in body[0])
-    parents = len(body[-1]) if kind == "asset.publish" else 0
-    return KINDS[kind][0] + parents
+    more = {
+        "asset.publish": lambda: len(body[-1]),
+        "job.open": lambda: (len(body[1]) + 1) // 2 + (body[6] != bytes(32)),
+        "provider.register": lambda: -(-len(body[0][5]) // 8),
+        "provider.update": lambda: -(-len(body[1][5]) // 8),
+    }
+    return KINDS[kind][0] + (more[kind]() if kind in more else 0)

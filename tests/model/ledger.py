@@ -11,7 +11,16 @@ from chain.hashing import Tag, h256
 from chain.keys import address_of, verify
 from chain.types import PublicKey, Signature
 from genesis.spec import ChainSpec
-from tests.model import accounts, assets, jobs, staking
+from tests.model import (
+    accounts,
+    assets,
+    departures,
+    governance,
+    jobs,
+    permits,
+    providers,
+    staking,
+)
 from tests.model.books import Books
 from tests.model.forms import (
     BODY_BYTES,
@@ -30,19 +39,36 @@ from tests.model.jobs import burn_attest_fee, check_attest
 from tests.model.state import (
     COINBASE_MATURES,
     SETTLED,
-    UNBONDED,
     WEIGHTS_PRUNED,
     State,
     new_account,
 )
 
-EFFECTS = {**jobs.EFFECTS, **assets.EFFECTS, **accounts.EFFECTS}
-AGENDA_STEPS = {**jobs.AGENDA_STEPS, **accounts.AGENDA_STEPS}
-BOOKS: dict[str, Callable[[], Books]] = {"assets": assets.Assets, "accounts": accounts.Keys}
+EFFECTS = {
+    **jobs.EFFECTS,
+    **assets.EFFECTS,
+    **accounts.EFFECTS,
+    **governance.EFFECTS,
+    **permits.EFFECTS,
+    **providers.EFFECTS,
+}
+AGENDA_STEPS = {
+    **jobs.AGENDA_STEPS,
+    **accounts.AGENDA_STEPS,
+    **governance.AGENDA_STEPS,
+    **permits.AGENDA_STEPS,
+}
+BOOKS: dict[str, Callable[[], Books]] = {
+    "assets": assets.Assets,
+    "accounts": accounts.Keys,
+    "governance": governance.Governance,
+    "departures": departures.Departures,
+    "permits": permits.Permits,
+    "providers": providers.Providers,
+}
 """One line here for each family."""
 TICKET_RING = 16
 AGENDA_ROOM = 4096
-MAX_VALIDATORS = 1024
 BODY_LIMIT_BYTES = 2 << 20
 
 
@@ -69,7 +95,10 @@ class Model:
 
     def __init__(self, spec: ChainSpec) -> None:
         """Genesis."""
-        self.spec = spec
+        self.founding = self.spec = spec
+        """The second are the constants in force in the block under construction."""
+        self.paused: list[str] = []
+        """Kinds that may not be in it."""
         self.height = 0
         """Of the block under construction, or of the head between blocks."""
         self.winner: Winner | None = None
@@ -81,7 +110,7 @@ class Model:
         for allocation in spec.allocations:
             self.state.accounts[allocation.address] = new_account(allocation.balance_grains)
         for founder in spec.validators:
-            self._enlist(address_of(founder.public_key), founder.public_key, founder.stake_grains)
+            staking.found(self, address_of(founder.public_key), founder.public_key, founder.stake_grains)
         self.state.weights[0] = self._weights()
         self.history: list[tuple[bytes, Winner | None]] = []
         """State, copied by pickling it, and winner before each block."""
@@ -97,15 +126,20 @@ class Model:
         self.history.append((pickle.dumps(self.state), self.winner))
         self.height += 1
         self.weight = self.bytes = 0
+        self.spec = governance.in_force(self.founding, governance.books_of(self).values)
+        self.paused = governance.paused_now(self)
         if self.winner is not None:
             self._credit(self.winner)
         if self.height % self.spec.pace.epoch_blocks == 0:
             self._start_epoch(self.height // self.spec.pace.epoch_blocks)
         for step, subject, number in self.state.agenda.pop(self.height, []):
-            if step in (COINBASE_MATURES, UNBONDED):
+            if step == COINBASE_MATURES:
                 self.credit(subject, number)
+            elif step in staking.STEPS:
+                staking.step(self, step, subject, number)
             elif step == WEIGHTS_PRUNED:
                 del self.state.weights[number]
+                self.state.work.pop(number - 1, None)
             else:
                 AGENDA_STEPS[step](self, subject)
         assert self.state.conserves()
@@ -135,6 +169,8 @@ class Model:
             self.schedule(due, COINBASE_MATURES, parent.miner, emitted + state.pending_tips)
             state.minted += emitted
             state.pending_tips = 0
+        won = state.work.setdefault((self.height - 1) // self.spec.pace.epoch_blocks, {})
+        won[parent.miner] = won.get(parent.miner, 0) + 1
         state.tickets = [*state.tickets, (self.height - 1, parent.ticket)][-TICKET_RING:]
         job = state.jobs.get(parent.job)
         if job is not None and job["status"] < SETTLED:
@@ -171,6 +207,8 @@ class Model:
         require(nonce == self.account(sender)["nonce"], "NONCE")
         acting = accounts.spender(self, sender, keys, kind, body)
         self.acting = (sender, keys[0]) if acting is not None else None
+        doing = [name for name, _ in body[0]] if kind == "batch" else [kind]
+        require(not set(doing) & set(self.paused), "PAUSED")
         burned = in_range(self.state.base_fee * weight + money.byte_fee_grains * len(data))
         if kind == "job.attest":
             require(tip == 0, "TIP")
@@ -231,7 +269,7 @@ class Model:
         if kind == "transfer":
             self._transfer(sender, *body)
         elif kind == "stake.register":
-            self._register(sender, key, *body)
+            staking.register(self, sender, key, *body)
         elif kind in staking.EFFECTS:
             staking.EFFECTS[kind](self, sender, *body)
         else:
@@ -243,21 +281,11 @@ class Model:
         self.debit(sender, amount)
         self.credit(to, amount)
 
-    def _register(self, sender: bytes, key: bytes, amount: int) -> None:
-        known = self.state.validators.get(sender)
-        total = in_range(amount + (known["stake"] if known else 0))
-        require(amount > 0 and total >= self.spec.money.minimum_stake_grains, "MIN_STAKE")
-        listed = sender in self.state.listed
-        require(listed or len(self.state.listed) < MAX_VALIDATORS, "VALIDATORS_FULL")
-        self.debit(sender, amount)
-        if known and listed:
-            known["stake"] = total
-        else:
-            self._enlist(sender, key, total)
-
-    def _enlist(self, address: bytes, key: bytes, stake: int) -> None:
-        self.state.validators[address] = {"public_key": key, "stake": stake, "registered": self.height}
-        self.state.listed.add(address)
+    def happen(self, deed: str, operator: bytes, *how: int) -> None:
+        """What no transaction does; nothing happens to somebody who is no validator."""
+        if operator in self.state.validators:
+            staking.DEEDS[deed](self, operator, *how)
+        assert self.state.conserves()
 
     # -- money --------------------------------------------------------------------------------------------------------
 

@@ -11,8 +11,9 @@ from tests.model.books import Books, Item
 from tests.model.forms import pack
 
 ACCOUNT, VALIDATOR, JOB, AGENDA, WEIGHTS, VALIDATOR_INDEX, CHAIN, TICKETS, POOL, DELEGATION = range(1, 11)
+EPOCH_WORK = 18
 """Namespaces."""
-COINBASE_MATURES, JOB_EXPIRES, JOB_LATE, JOB_DRAW, JOB_SETTLES, WEIGHTS_PRUNED, UNBONDED = range(1, 8)
+COINBASE_MATURES, JOB_EXPIRES, JOB_LATE, JOB_DRAW, JOB_SETTLES, WEIGHTS_PRUNED = range(1, 7)
 """Automatic steps."""
 OPEN, CLAIMED, COMMITTED, ESCALATED, SETTLED, CANCELLED, EXPIRED, LATE, VOID, SLASHED = range(1, 11)
 """States of a job."""
@@ -36,17 +37,19 @@ class State:
     accounts: dict[bytes, Item] = field(default_factory=dict)
     """Address to `nonce`, `balance` and `keyed`."""
     validators: dict[bytes, Item] = field(default_factory=dict)
-    """Address to `public_key`, `stake` and `registered` (height)."""
+    """Address to the fields of its record, in their order."""
     listed: set[bytes] = field(default_factory=set)
     """Validators that stand for committees; with too little stake, one has a record only."""
     pools: dict[bytes, Item] = field(default_factory=dict)
-    """Validator to `staked` (by others), `index`, `owed` (to them) and `operator` (owed to it)."""
+    """Validator to `staked` (by others), `shares` of it, `index`, `owed` (to them) and `operator` (owed to it)."""
     delegations: dict[tuple[bytes, bytes], Item] = field(default_factory=dict)
-    """Validator and staker to `shares` and `index`."""
+    """Validator and staker to `shares`, `index`, `past` (lists of epoch and grains when it began) and `until`."""
     jobs: dict[bytes, Item] = field(default_factory=dict)
     """Id to the fields of a job in the order of its record."""
     weights: dict[int, list[tuple[bytes, int]]] = field(default_factory=dict)
     """Epoch to (address, stake), ascending by address."""
+    work: dict[int, dict[bytes, int]] = field(default_factory=dict)
+    """Epoch to miner to the blocks it won."""
     tickets: list[tuple[int, bytes]] = field(default_factory=list)
     """(height, ticket), the newest last."""
     agenda: dict[int, list[tuple[int, bytes, int]]] = field(default_factory=dict)
@@ -56,9 +59,8 @@ class State:
 
     @property
     def locked(self) -> int:
-        """Stakes, what is unbonding, escrow and bond of every job that has not ended, and what families hold."""
+        """Stakes, escrow and bond of every job that has not ended, and what families hold."""
         stakes: int = sum(validator["stake"] for validator in self.validators.values())
-        stakes += self._due(UNBONDED)
         stakes += sum(pool["staked"] + pool["owed"] + pool["operator"] for pool in self.pools.values())
         stakes += sum(books.locked for books in self.books.values())
         return stakes + sum(
@@ -95,16 +97,21 @@ class State:
         for address, validator in self.validators.items():
             put(f"validator {address.hex()}", VALIDATOR, address, list(validator.values()))
         for address, pool in self.pools.items():
-            value = [pool["staked"], pool["index"].to_bytes(16, "big"), pool["owed"], pool["operator"]]
+            value = [pool["staked"], pool["shares"], pool["index"].to_bytes(16, "big")]
+            value += [pool["owed"], pool["operator"]]
             put(f"pool {address.hex()}", POOL, address, value)
         for (operator, staker), found_there in self.delegations.items():
             value = [found_there["shares"], found_there["index"].to_bytes(16, "big")]
+            value += [found_there["past"], found_there["until"]]
             put(f"delegation {staker.hex()}", DELEGATION, operator + staker, value)
         for identity, job in self.jobs.items():
             put(f"job {identity.hex()}", JOB, identity, [_wire(value) for value in job.values()])
         for epoch, weights in self.weights.items():
             value = [epoch, [list(weight) for weight in weights]]
             put(f"weights of epoch {epoch}", WEIGHTS, epoch.to_bytes(8, "big"), value)
+        for epoch, won in self.work.items():
+            value = [[[miner, won[miner]] for miner in sorted(won)]]
+            put(f"work of epoch {epoch}", EPOCH_WORK, epoch.to_bytes(8, "big"), value)
         for height, steps in self.agenda.items():
             place = height.to_bytes(8, "big")
             put(f"agenda of {height}", AGENDA, place, [len(steps)])

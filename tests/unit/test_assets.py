@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from chain.ledger import Namespace, state_key
-from chain.types import Grains, JobId, TensorRoot
+from chain.types import NO_PERMIT, Grains, JobId, TensorRoot
 from tests.asset_cases import (
     ASSET_FAILURES,
     AUTHOR,
@@ -102,6 +102,15 @@ def test_remainders_of_a_table_stay_with_the_nearer_parent(market: Market) -> No
     assert market.facts(third).royalties == (Royalty(second, 668), Royalty(first, 333))
 
 
+def test_the_order_of_a_table(market: Market) -> None:
+    """A parent before its own payees, in the order in which it has them, and each where it comes first."""
+    first, second = market.publish(OTHER, 1), market.publish(OTHER, 2)
+    third = market.publish(OTHER, 3, parent(second, 1_000), parent(first, 1_000))
+    fourth = market.publish(OTHER, 4, parent(first, 1_000))
+    last = market.publish(OTHER, 5, parent(third, 1_000), parent(fourth, 1_000))
+    assert [royalty.asset for royalty in market.facts(last).royalties] == [third, second, first, fourth]
+
+
 def test_a_share_of_nothing_is_left_out_and_one_asset_has_one_row(market: Market) -> None:
     first = market.publish()
     second = market.publish(AUTHOR, 2, parent(first, 100))
@@ -167,6 +176,7 @@ def ran(market: Market, given: bytes, result: bytes, status: Status = Status.SET
         price_per_gmac_grains=1,
         deadline_blocks=1,
         chosen_provider=VALIDATOR.address,
+        permit=NO_PERMIT,
         height=1,
         escrow=(0, 0, 0),
     )
@@ -298,6 +308,20 @@ def test_the_deposit_waits_for_the_last_grant_that_ends(market: Market) -> None:
     assert market.ledger.height == expiry + 1
     assert market.send(AUTHOR, AssetRetire(asset, SLOTS)) == "BAD_STATE"
     market.ledger.audit()
+
+
+def test_a_grant_that_became_one_for_ever_holds_the_deposit_until_its_former_end(market: Market) -> None:
+    asset = market.sold(period_blocks=10)
+    market.did(BUYER, purchase(asset))
+    expiry = market.grant(asset).expiry
+    market.did(AUTHOR, offered(asset))
+    market.did(BUYER, purchase(asset))
+    assert market.grant(asset).expiry == 0
+    assert market.holding(asset).granted_until == expiry
+    assert market.did(AUTHOR, AssetRetire(asset, SLOTS)) == ["Retired"]
+    assert market.send(AUTHOR, AssetRetire(asset, SLOTS)) == "GRANTS_LIVE"
+    market.ledger.mine_to(expiry)
+    assert market.did(AUTHOR, AssetRetire(asset, SLOTS)) == ["DepositReturned"]
 
 
 def test_one_offer_is_taken_back_alone(market: Market) -> None:

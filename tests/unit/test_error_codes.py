@@ -30,6 +30,9 @@ from tests.edges import (
     order,
     spec_with,
 )
+from tests.governance_cases import GOVERNANCE_FAILURES, RUN_FAILURES
+from tests.provider_cases import PROVIDER_FAILURES
+from tests.staking_cases import STAKE_FAILURES
 from vm.registry import KINDS
 
 NOTHING = bytes(32)
@@ -106,27 +109,6 @@ FAILURES: dict[tuple[str, str], Callable[[Edge], str]] = {
     ("transfer", "DUST"): lambda edge: edge.transfer(1, STRANGER),
     ("transfer", "BALANCE"): lambda edge: edge.transfer(U63_MAX),
     ("batch", "BATCH"): lambda edge: edge.send(PAYER, "batch", [[["transfer", [bytes(20), 1, b""]]]]),
-    ("stake.register", "RANGE"): lambda edge: edge.send(WATCHER, "stake.register", [U63_MAX]),
-    ("stake.register", "MIN_STAKE"): lambda edge: edge.send(PAYER, "stake.register", [1]),
-    ("stake.register", "BALANCE"): lambda edge: edge.send(PAYER, "stake.register", [U63_MAX]),
-    ("stake.register", "VALIDATORS_FULL"): lambda edge: Edge(
-        founded_by(dict.fromkeys(range(100, 100 + 1_024), TILE))
-    ).send(PAYER, "stake.register", [10_000 * TILE]),
-    ("stake.delegate", "SELF"): lambda edge: edge.send(PAYER, "stake.delegate", [PAYER.address, TILE]),
-    ("stake.delegate", "NOT_FOUND"): lambda edge: edge.send(
-        PAYER, "stake.delegate", [STRANGER.address, TILE]
-    ),
-    ("stake.delegate", "DUST"): lambda edge: edge.send(PAYER, "stake.delegate", [WATCHER.address, 999]),
-    ("stake.delegate", "BALANCE"): lambda edge: edge.send(
-        PAYER, "stake.delegate", [WATCHER.address, U63_MAX]
-    ),
-    ("stake.delegate", "CAPPED"): lambda edge: edge.send(
-        PAYER, "stake.delegate", [WATCHER.address, 10_000 * TILE + 1]
-    ),
-    ("stake.claim", "NO_REWARD"): lambda edge: edge.send(WATCHER, "stake.claim", [WATCHER.address]),
-    ("stake.undelegate", "SHARES"): lambda edge: edge.send(
-        WATCHER, "stake.undelegate", [PROVIDER.address, 1]
-    ),
     ("job.open", "PROGRAM_STEPS"): opened(program=[[LEFT, RIGHT], [STEP, STEP]]),
     ("job.open", "PROGRAM_WIRING"): opened(program=[[LEFT, RIGHT], [[1, [1, 0]]]]),
     ("job.open", "PROGRAM_DTYPE"): opened(program=[[LEFT, [3, 4, 2]], [STEP]]),
@@ -190,6 +172,11 @@ def filled(edge: Edge) -> str:
     return edge.transfer(1)
 
 
+def paused(edge: Edge) -> str:
+    edge.pause("job.open")
+    return edge.send(PAYER, "job.open", order())
+
+
 ENVELOPES: dict[str, Callable[[Edge], str]] = {
     "ENC": lambda edge: edge.transfer(1, version=2),
     "KIND": lambda edge: edge.send(PAYER, "mint", []),
@@ -198,6 +185,7 @@ ENVELOPES: dict[str, Callable[[Edge], str]] = {
     "CHAIN_ID": lambda edge: edge.transfer(1, chain_id=b"elsewhere"),
     "BAD_AUTH": lambda edge: edge.transfer(1, sender=WATCHER.address),
     "BLOCK_FULL": filled,
+    "PAUSED": paused,
     "EXPIRED": lambda edge: edge.transfer(1, valid_until=0),
     "NONCE": lambda edge: edge.transfer(1, nonce=1),
     "RANGE": lambda edge: edge.transfer(1, tip=U63_MAX),
@@ -231,14 +219,18 @@ def test_a_transaction_that_may_not_be_in_a_block(code: str) -> None:
 # -- the lists are complete -------------------------------------------------------------------------------------------
 
 
+EVERY_FAILURE = (*FAILURES, *ASSET_FAILURES, *STAKE_FAILURES, *PROVIDER_FAILURES, *GOVERNANCE_FAILURES)
+
+
 def test_every_declared_failure_has_a_case() -> None:
     declared = {(kind.name, rule.code) for kind in KINDS.values() for rule in kind.rules}
-    assert declared == set(FAILURES) | set(ASSET_FAILURES) | {("job.attest", code) for code in ATTESTATIONS}
+    assert declared == set(EVERY_FAILURE) | {("job.attest", code) for code in ATTESTATIONS}
 
 
 def test_every_code_in_the_text_of_the_program_has_a_case() -> None:
     """Literal codes of `Invalid`, `Rule` and `check` anywhere below vm/."""
-    cases = {code for _, code in (*FAILURES, *ASSET_FAILURES)} | set(ATTESTATIONS) | set(ENVELOPES)
+    cases = {code for _, code in EVERY_FAILURE}
+    cases |= set(ATTESTATIONS) | set(ENVELOPES) | set(RUN_FAILURES)
     written = {"ENC" if code.startswith("ENC_") else code for code in codes_in_text()}
     assert written - cases == set()
     assert len(written) > 30, "the search sees something"

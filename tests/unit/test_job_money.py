@@ -66,6 +66,7 @@ def settlements(draw: st.DrawFn) -> tuple[money.Settlement, int, int, dict[str, 
     split = money.settle(
         rules,
         escrow_grains=escrow,
+        protocol_grains=parts[1],
         audit_grains=parts[2],
         attest_fees_grains=known["fees"],
         bond_grains=bond,
@@ -116,11 +117,34 @@ def test_paying_yourself_never_gains(
         assert back < escrow + bond, "transaction fees are not even counted"
 
 
+@given(job_rules(), job_rules(), st.integers(1, 1 << 40), st.integers(0, 1))
+def test_settlement_takes_no_more_than_was_locked_whatever_governance_changed_since(
+    opening: JobRules, closing: JobRules, price: int, bound: int
+) -> None:
+    locked = money.protocol_fee(opening, price)
+    split = money.settle(
+        closing,
+        escrow_grains=price + locked,
+        protocol_grains=locked,
+        audit_grains=0,
+        attest_fees_grains=0,
+        bond_grains=0,
+        paid_price_grains=price,
+        paid_seats=1,
+        bound=bool(bound),
+    )
+    taken = split.treasury + split.stakers + split.burned + split.bonus
+    assert taken == min(locked, money.protocol_fee(closing, price))
+    assert split.payer == locked - taken >= 0
+    assert min(split.treasury, split.stakers, split.burned, split.bonus) >= 0
+
+
 def test_one_job_to_the_unit() -> None:
     """10,000 GMAC at 100, two of three judges, a bonus: the example of the protocol's design, without royalties."""
     split = money.settle(
         RULES,
         escrow_grains=1_000_000 + 50_000 + 24_000,
+        protocol_grains=50_000,
         audit_grains=24_000,
         attest_fees_grains=0,
         bond_grains=321_000,

@@ -10,14 +10,13 @@ from chain.blocks import Receipt
 from chain.codec import Record, pack
 from chain.errors import Invalid
 from chain.types import Grains
-from tests.builders import STAKE_GRAINS, TILE, ZERO, Ledger, key, refused
+from tests.builders import STAKE_GRAINS, TILE, ZERO, Ledger, key, refused, registration
 from tests.cases import Case
 from vm.jobs.record import Status, job_id
 from vm.kinds.accounts import Transfer
 from vm.kinds.audits import ChallengeProve
 from vm.kinds.batch import MAX_OPERATIONS, Batch, Operation
 from vm.kinds.jobs import JobCancel
-from vm.kinds.staking import StakeRegister
 from vm.registry import KINDS
 from vm.tensor.program import Op, Step
 
@@ -61,7 +60,7 @@ def test_a_failure_leaves_no_trace_but_the_fee() -> None:
             ledger.stake(SENDER.address),
         )
 
-    good = [pay(6, TILE), Operation("stake.register", StakeRegister(Grains(STAKE_GRAINS)))]
+    good = [pay(6, TILE), Operation("stake.register", registration(STAKE_GRAINS))]
     receipt, left = outcome(*good, pay(7, 1 << 62))
     assert (receipt.code, receipt.events) == ("BATCH(2,BALANCE)", ())
     assert left == (1, Ledger().balance(FIRST), 0)
@@ -89,7 +88,7 @@ def test_the_balance_is_spent_once() -> None:
 
 def test_the_nonce_moves_once_and_the_weight_is_the_sum() -> None:
     ledger = Ledger()
-    operations = (pay(6, 1), Operation("stake.register", StakeRegister(Grains(STAKE_GRAINS))), pay(7, 1))
+    operations = (pay(6, 1), Operation("stake.register", registration(STAKE_GRAINS)), pay(7, 1))
     signed = ledger.sign(SENDER, batch(*operations))
     (receipt,) = ledger.mine(signed)
     assert ledger.account(SENDER.address).nonce == 1
@@ -101,7 +100,7 @@ def test_the_nonce_moves_once_and_the_weight_is_the_sum() -> None:
 def test_a_batch_counts_in_the_block_with_its_whole_weight() -> None:
     spec = replace(Ledger().spec, money=replace(Ledger().spec.money, block_weight_limit=30))
     ledger = Ledger(spec)
-    registers = [Operation("stake.register", StakeRegister(Grains(STAKE_GRAINS)))] * 11
+    registers = [Operation("stake.register", registration(STAKE_GRAINS))] * 11
     refused("BLOCK_FULL", ledger, ledger.sign(SENDER, batch(*registers)))
     assert mined(ledger, batch(*registers[:10])).code == ""
 
@@ -164,7 +163,7 @@ def test_malformed_operations_are_refused_before_anything_is_paid(code: str, wir
 
 def test_a_body_must_be_that_of_its_kind() -> None:
     with pytest.raises(Invalid, match="ENC_RECORD"):
-        batch(Operation("transfer", StakeRegister(Grains(1)))).to_bytes()
+        batch(Operation("transfer", registration(1))).to_bytes()
     with pytest.raises(Invalid, match="ENC_RECORD"):
         Batch((Transfer(key(6).address, Grains(1), b""),)).to_bytes()  # type: ignore[arg-type]
 

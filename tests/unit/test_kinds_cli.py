@@ -94,7 +94,9 @@ def test_sending_and_waiting(tilework: Tilework, node: MemoryNode) -> None:
     node.mine()
     node.instant = True
     assert "transfer done, fee" in tilework.ok(*transfer("--wait"))
-    assert "MIN_STAKE" in tilework.refused(4, "tx", "staking", "register", "--stake", "400tile", "--wait")
+    terms = ("--commission-bp", "1000", "--max-change-bp", "100", "--meta-root", "00" * 32)
+    register = ("tx", "staking", "register", "--stake", "400tile", *terms, "--wait")
+    assert "MIN_STAKE" in tilework.refused(4, *register)
     (block_sent,) = node.chain.block(node.chain.block_hash_at(1)).transactions
     assert b"\xbe\xef" in block_sent
 
@@ -130,6 +132,10 @@ def test_a_batch_and_nested_records_are_json(tilework: Tilework, node: MemoryNod
         "30",
         "--provider",
         "none",
+        "--permit",
+        "00" * 32,
+        "--slot",
+        "8",
     )
     assert "JobOpened" in tilework.ok(*order, "--dry-run")
 

@@ -65,6 +65,12 @@ def test_a_kind_explains_itself(kind: Kind) -> None:
         assert not rule.requires.endswith("."), "goes on in tables and help"
 
 
+def test_a_weight_in_words() -> None:
+    names = ("transfer", "batch", "asset.publish")
+    found = [KINDS[name].weight_in_words for name in names]
+    assert found == ["1", "1 or more, by its body", "3 or more, by its body"]
+
+
 def test_every_record_can_be_put_into_words() -> None:
     """A new wire type needs words and a schema before a kind can use it."""
     for record in every_record():

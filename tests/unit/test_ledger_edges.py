@@ -30,6 +30,7 @@ from tests.edges import (
     founded_by,
     order,
     spec_with,
+    staking,
 )
 from tests.model.forms import KINDS
 from tests.model.state import EXPIRED, LATE, SETTLED, SLASHED, VOID
@@ -98,7 +99,7 @@ def test_a_balance_of_exactly_the_fee(short: int, code: str) -> None:
 
 BODIES: dict[str, Callable[[Edge], tuple[list[Any], int]]] = {
     "transfer": lambda edge: ([PROVIDER.address, 10**12, b""], 10**12),
-    "stake.register": lambda edge: ([1_000 * TILE], 1_000 * TILE),
+    "stake.register": lambda edge: (staking(1_000 * TILE), 1_000 * TILE),
     "job.open": lambda edge: (order(), escrow(edge)),
     "job.claim": lambda edge: ([edge.open(), 10**13], escrow(edge) // 4),
 }
@@ -133,7 +134,7 @@ def test_the_least_stake() -> None:
     edge = Edge()
     least = edge.spec.money.minimum_stake_grains
     for stake, code in ((0, "MIN_STAKE"), (least - 1, "MIN_STAKE"), (least, ""), (0, "MIN_STAKE"), (1, "")):
-        assert edge.send(PAYER, "stake.register", [stake]) == code
+        assert edge.send(PAYER, "stake.register", staking(stake)) == code
     assert edge.twins.model.state.validators[PAYER.address]["stake"] == least + 1
 
 
@@ -166,8 +167,8 @@ def test_amounts_at_the_end_of_the_range() -> None:
     assert edge.transfer(U63_MAX + 1) == "refused ENC"
     assert edge.transfer((1 << 64) - 1) == "refused ENC"
     assert edge.transfer(-1) == "refused ENC"
-    assert edge.send(PAYER, "stake.register", [U63_MAX]) == "BALANCE"
-    assert edge.send(WATCHER, "stake.register", [U63_MAX]) == "RANGE", "on top of what it has"
+    assert edge.send(PAYER, "stake.register", staking(U63_MAX)) == "BALANCE"
+    assert edge.send(WATCHER, "stake.register", staking(U63_MAX)) == "RANGE", "on top of what it has"
 
 
 def test_fees_at_the_end_of_the_range() -> None:
@@ -182,7 +183,7 @@ def test_fees_at_the_end_of_the_range() -> None:
 def test_a_base_fee_at_the_end_of_the_range() -> None:
     edge = Edge(spec_with(money={"base_fee_grains": 1 << 62}))
     assert edge.transfer(1, max_fee=U63_MAX) == "refused BALANCE"
-    assert edge.send(PAYER, "stake.register", [TILE], max_fee=U63_MAX) == "refused RANGE"
+    assert edge.send(PAYER, "stake.register", staking(TILE), max_fee=U63_MAX) == "refused RANGE"
 
 
 def test_the_largest_product_at_every_price() -> None:
@@ -264,7 +265,7 @@ def test_validators_are_a_bounded_number() -> None:
     edge = Edge(founded_by(dict.fromkeys(range(100, 100 + 1_023), TILE)))
     least = edge.spec.money.minimum_stake_grains
     for person, code in ((PAYER, ""), (PROVIDER, "VALIDATORS_FULL"), (PAYER, "")):
-        assert edge.send(person, "stake.register", [least]) == code
+        assert edge.send(person, "stake.register", staking(least)) == code
 
 
 def test_a_claim_needs_enough_other_judges() -> None:
@@ -293,6 +294,17 @@ def test_a_full_block() -> None:
 
 # -- nothing but the fee ----------------------------------------------------------------------------------------
 
+PUBLICATION = [1, "a model", bytes(32), 1, *[bytes(32)] * 4, 1, 0, []]
+
+
+def sold(edge: Edge) -> bytes:
+    """An asset of somebody else's, for sale at a price that nobody has."""
+    asset = h256(Tag.ASSET_ID, pack([WATCHER.address, edge.twins.model.account(WATCHER.address)["nonce"]]))
+    assert edge.send(WATCHER, "asset.publish", PUBLICATION) == ""
+    assert edge.send(WATCHER, "asset.offer", [asset, 0, 2, U63_MAX, 0, 0, 0, 1]) == ""
+    return asset
+
+
 FAILING: dict[str, tuple[str, Callable[[Edge], list[Any]]]] = {
     "transfer": ("BALANCE", lambda edge: [STRANGER.address, U63_MAX, b""]),
     "batch": (
@@ -305,7 +317,10 @@ FAILING: dict[str, tuple[str, Callable[[Edge], list[Any]]]] = {
             ]
         ],
     ),
-    "stake.register": ("BALANCE", lambda edge: [U63_MAX]),
+    "stake.register": ("BALANCE", lambda edge: staking(U63_MAX)),
+    "stake.update": ("NOT_FOUND", lambda edge: [1_000, 100, bytes(32)]),
+    "stake.unjail": ("NOT_FOUND", lambda edge: []),
+    "stake.redelegate": ("SHARES", lambda edge: [PROVIDER.address, WATCHER.address, 1]),
     "stake.delegate": ("CAPPED", lambda edge: [WATCHER.address, 20_000 * TILE]),
     "stake.undelegate": ("SHARES", lambda edge: [PAYER.address, 1]),
     "stake.claim": ("NO_REWARD", lambda edge: [WATCHER.address]),
@@ -315,6 +330,30 @@ FAILING: dict[str, tuple[str, Callable[[Edge], list[Any]]]] = {
     "job.commit": ("NOT_OWNER", lambda edge: commitment(GOOD, edge.claimed(), PAYER.address, 0)),
     "job.attest": ("refused CONFLICT", lambda edge: first_word(edge.judged(), PAYER.address)),
     "challenge.prove": ("NOT_WRONG", lambda edge: [edge.proof(edge.committed())]),
+    "asset.publish": (
+        "LINEAGE",
+        lambda edge: [*PUBLICATION[:2], b"\1" * 32, *PUBLICATION[3:-1], [[sold(edge), 1, 9]] * 2],
+    ),
+    "asset.version": ("NOT_OWNER", lambda edge: [sold(edge), 1, b"\1" * 32, 1, bytes(32), bytes(32)]),
+    "asset.transfer": ("NOT_OWNER", lambda edge: [sold(edge), PAYER.address]),
+    "asset.retire": ("NOT_OWNER", lambda edge: [sold(edge), 8]),
+    "asset.claim": ("NOTHING", lambda edge: [sold(edge)]),
+    "asset.offer": ("NOT_OWNER", lambda edge: [sold(edge), 0, 1, 0, 0, 0, 0, 1]),
+    "asset.acquire": ("BALANCE", lambda edge: [sold(edge), 0, U63_MAX, 1, PAYER.address, 0]),
+    "asset.attest": ("ROLE", lambda edge: [sold(edge), 1, 3, 0, bytes(32), "risk", 1, bytes(32), bytes(32)]),
+    "account.set_auth": ("DELAY", lambda edge: [1, [[PAYER.public_key, 1]], 0]),
+    "session.grant": (
+        "SELF",
+        lambda edge: [PAYER.public_key, ["transfer"], 1, 0, 0, [], [], 0, 0, 99],
+    ),
+    "session.revoke": ("NOT_FOUND", lambda edge: [bytes(32)]),
+    "asset.permit": (
+        "NOT_FOUND",
+        lambda edge: [bytes(32), bytes(32), bytes(20), [bytes(32)], [], 0, 0, 1, 1, 99],
+    ),
+    "provider.register": ("TEXT", lambda edge: [[[""], bytes(32), bytes(32), [], 0, [], 0, ""]]),
+    "provider.update": ("NOT_FOUND", lambda edge: [1, [[], bytes(32), bytes(32), [], 0, [], 0, ""]]),
+    "provider.heartbeat": ("NOT_FOUND", lambda edge: [bytes(32)]),
 }
 
 

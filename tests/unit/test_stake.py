@@ -10,9 +10,9 @@ from chain.keys import SigningKey
 from chain.ledger import MAX_VALIDATORS, Namespace, Validator, state_key
 from chain.types import Grains
 from genesis.spec import ChainSpec
-from tests.builders import STAKE_GRAINS, TILE, Ledger, funded_spec, key
+from tests.builders import STAKE_GRAINS, TILE, Ledger, funded_spec, key, registration
 from vm.kinds.batch import Batch, Operation
-from vm.kinds.staking import StakeRegister, StakeUndelegate
+from vm.kinds.staking import StakeUndelegate
 from vm.staking.unbonding import unbonding_blocks
 
 ALICE, BOB, CAROL = key(0), key(1), key(6)
@@ -21,10 +21,16 @@ MINIMUM = 1_000 * TILE
 
 
 def quick() -> ChainSpec:
-    """Epochs of four blocks, and jobs so short that stake is unbonded after a few of them."""
+    """Epochs of four blocks, and jobs and votes so short that stake is unbonded after a few of them."""
     spec = funded_spec()
     jobs = replace(spec.jobs, deadline_minimum_blocks=2, deadline_default_blocks=2, deadline_maximum_blocks=2)
-    return replace(spec, pace=replace(spec.pace, epoch_blocks=4), jobs=jobs)
+    return replace(
+        spec,
+        pace=replace(spec.pace, epoch_blocks=4),
+        staking=replace(spec.staking, unbonding_blocks=1),
+        governance=replace(spec.governance, voting_blocks=4),
+        jobs=jobs,
+    )
 
 
 SPEC = quick()
@@ -39,7 +45,7 @@ def withdraw(ledger: Ledger, who: SigningKey, shares: int, operator: SigningKey 
 
 
 def register(ledger: Ledger, who: SigningKey, grains: int) -> str:
-    (receipt,) = ledger.mine(ledger.sign(who, StakeRegister(Grains(grains))))
+    (receipt,) = ledger.mine(ledger.sign(who, registration(grains)))
     ledger.audit()
     return receipt.code
 
@@ -97,6 +103,19 @@ def test_a_frozen_weight_outlives_the_stake_and_is_gone_when_the_stake_is_back()
     assert ledger.weights(0) is ledger.weights(1) is None, "no job can refer to them any more"
 
 
+def test_the_constant_holds_where_it_is_longer_than_weights_are_kept() -> None:
+    kept = unbonding_blocks(Ledger(SPEC).begin().context)
+    voting = replace(SPEC, governance=replace(SPEC.governance, voting_blocks=100))
+    assert unbonding_blocks(Ledger(voting).begin().context) == (100 // 4 + 2) * 4 > kept, "votes outlast jobs"
+    longer = replace(SPEC, staking=replace(SPEC.staking, unbonding_blocks=kept + 3))
+    ledger = Ledger(longer)
+    assert withdraw(ledger, ALICE, TILE) == ""
+    ledger.mine_to(kept + 3)
+    assert ("Unbonded", (ALICE.address, TILE)) not in ledger.events()
+    ledger.mine()
+    assert ("Unbonded", (ALICE.address, TILE)) in ledger.events()
+
+
 @pytest.mark.parametrize("shares", [0, STAKE_GRAINS + 1, (1 << 63) - 1])
 def test_one_may_take_out_what_is_there(shares: int) -> None:
     ledger = Ledger(SPEC)
@@ -124,17 +143,24 @@ def test_too_little_stake_leaves_at_the_boundary_and_keeps_what_it_has() -> None
     assert held.stake_grains == MINIMUM - 1
     assert withdraw(ledger, ALICE, MINIMUM - 2) == ""
     assert withdraw(ledger, ALICE, 1) == ""
-    assert record(ledger, ALICE) is None, "nothing is left, and nobody lists it"
+    last = ledger.height
     assert to_epoch(ledger, 3) == {key(i).address: STAKE_GRAINS for i in range(1, 5)}
+    ledger.mine_to(last + unbonding_blocks(ledger.begin().context) - 1)
+    assert record(ledger, ALICE) is not None, "what left still answers for it"
+    ledger.mine()
+    assert record(ledger, ALICE) is None, "nothing is left, and nobody lists it"
 
 
-def test_an_emptied_validator_disappears_at_the_boundary() -> None:
+def test_an_emptied_validator_leaves_at_the_boundary_and_is_forgotten_when_all_is_paid() -> None:
     ledger = Ledger(SPEC)
     assert withdraw(ledger, ALICE, STAKE_GRAINS) == ""
     assert record(ledger, ALICE) is not None, "the list still has it"
-    to_epoch(ledger, 1)
-    assert record(ledger, ALICE) is None
+    paid = ledger.height + unbonding_blocks(ledger.begin().context)
+    assert ALICE.address not in to_epoch(ledger, 1)
     assert ledger.events().count(("ValidatorLeft", (ALICE.address, 0))) == 1
+    ledger.mine_to(paid)
+    ledger.audit()
+    assert record(ledger, ALICE) is None
 
 
 def test_coming_back_before_and_after_the_boundary() -> None:
@@ -158,10 +184,10 @@ def test_a_place_that_was_left_is_free() -> None:
     leaver = key(100)
     ledger.mine(ledger.transfer(CAROL, leaver.address, TILE))
     assert ledger.mine(ledger.sign(leaver, StakeUndelegate(leaver.address, 2)))[0].code == ""
-    assert ledger.mine(ledger.sign(CAROL, StakeRegister(Grains(MINIMUM))))[0].code == "VALIDATORS_FULL"
+    assert ledger.mine(ledger.sign(CAROL, registration(MINIMUM)))[0].code == "VALIDATORS_FULL"
     ledger.mine_to(4)
-    assert ledger.mine(ledger.sign(CAROL, StakeRegister(Grains(MINIMUM))))[0].code == ""
-    assert ledger.mine(ledger.sign(leaver, StakeRegister(Grains(1))))[0].code == "VALIDATORS_FULL"
+    assert ledger.mine(ledger.sign(CAROL, registration(MINIMUM)))[0].code == ""
+    assert ledger.mine(ledger.sign(leaver, registration(1)))[0].code == "VALIDATORS_FULL"
 
 
 def test_a_chain_goes_on_without_any_validator() -> None:

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from chain.bech32m import encode_address
+from node.cli import stake_lines
+from node.cli.heights import Heights
+from node.cli.stake import shares_of
 from node.keyfile import write_key
 from node.rpc import stake_methods
 from tests.unit.cli_runner import Tilework
@@ -56,8 +59,8 @@ def earn(node: MemoryNode) -> None:
 
 def test_the_list_of_validators(tilework: Tilework, node: MemoryNode) -> None:
     lines = tilework.ok("stake", "list").splitlines()
-    assert lines[0].split() == ["VALIDATOR", "OWN", "DELEGATED", "WEIGHT", "SHARE", "OWED"]
-    assert lines[1].split()[1:] == ["1,000", "TILE", "0", "TILE", "1,000", "TILE", "20", "%", "0", "TILE"]
+    assert lines[0].split() == ["VALIDATOR", "OWN", "DELEGATED", "WEIGHT", "SHARE", "KEEPS", "OWED"]
+    assert " ".join(lines[1].split()[1:]) == "1,000 TILE 0 TILE 1,000 TILE 20 % 10 % 0 TILE"
     assert lines[6] == "weights of epoch 0; the next are frozen at height 8, in about 8 s"
     tilework.ok("stake", "delegate", SECOND, "200tile")
     next_epoch(node)
@@ -220,3 +223,79 @@ def test_more_stake_than_a_validator_may_have(tilework: Tilework, node: MemoryNo
     error = tilework.refused(1, "stake", "delegate", "v0", "200tile", "--key", "bob")
     assert "CAPPED" in error
     assert "another validator of `tilework stake list`" in error
+
+
+def test_terms_of_a_validator_are_chosen_announced_and_seen(tilework: Tilework, node: MemoryNode) -> None:
+    tilework.ok("tx", "transfer", "--to", "alice", "--amount", "100tile", "--key", "bob")
+    error = tilework.refused(1, "stake", "register", "1000tile", "--commission", "50.01")
+    assert "COMMISSION" in error
+    text = tilework.ok("stake", "register", "1000tile", "--commission", "5", "--max-change", "0.5", "--wait")
+    assert "keeps      5 % of what the stake of others earns\n" in text
+    assert "CHANGE_RATE" in tilework.refused(1, "stake", "update", "--commission", "5.51")
+    text = tilework.ok("stake", "update", "--commission", "5.5", "--meta", "07" * 32, "--wait")
+    height = node.chain.head.height + node.chain.spec.staking.notice_blocks
+    assert f"from       height {height}, in about" in text
+    assert "PENDING" in tilework.refused(1, "stake", "update", "--commission", "6")
+    mine = tilework.ok("stake", "list", "--mine")
+    assert "  keeps      5 % of what the stake of others earns\n" in mine
+    assert "raises it by 0.5 % at a time at most\n" in mine
+    assert f"  announced  5.5 % from height {height}, in about" in mine
+    assert f"  about it   {'07' * 32}\n" in mine
+    next_epoch(node)
+    assert f"keeps 5.5 % from height {height}" in tilework.ok("stake", "list")
+    node.mine(height - node.chain.head.height)
+    form = tilework("stake", "list", "--mine", "--json").json["validator"]
+    assert (form["commission_bp"], form["max_change_bp"], form["announced"]) == (550, 50, None)
+    assert "5.5 % of what" in tilework.ok("stake", "register", "1tile", "--commission", "1", "--dry-run")
+    assert "NOT_FOUND" in tilework.refused(1, "stake", "update", "--commission", "1", "--key", "bob")
+
+
+def test_stake_moves_from_one_validator_to_another(tilework: Tilework, node: MemoryNode) -> None:
+    tilework.ok("stake", "delegate", "v0", "30tile")
+    text = tilework.ok("stake", "redelegate", "v0", "v1", "10tile", "--wait")
+    assert f"from       {FIRST}; 20 TILE of yours stays\n" in text
+    assert f"to         {SECOND}\n" in text
+    assert "moves      10 TILE (10,000,000,000 grains)\n" in text
+    tilework.ok("stake", "redelegate", "v0", "v1", "--all", "--wait")
+    form = tilework("stake", "list", "--mine", "--json").json
+    ((operator, stake, until),) = [
+        (each["operator"], each["stake_grains"], each["arrived_until"]) for each in form["delegations"]
+    ]
+    assert (operator, stake) == (SECOND, 30 * 10**9)
+    assert until == node.chain.head.height + unbonding_blocks(node.chain.context())
+    assert f"answers for another until height {until}" in tilework.ok("stake", "list", "--mine")
+    assert "REDELEGATING" in tilework.refused(1, "stake", "redelegate", "v1", "v0", "1tile")
+    assert "Give an amount or --all" in tilework.usage("stake", "redelegate", "v0", "v1")
+
+
+def test_a_validator_in_jail_is_seen_and_may_ask_to_come_out(tilework: Tilework, node: MemoryNode) -> None:
+    tilework.ok("tx", "transfer", "--to", "v0", "--amount", "1tile")
+    assert "BAD_STATE" in tilework.refused(1, "stake", "unjail", "--key", "v0")
+    form = tilework("stake", "list", "--validator", "v0", "--json").json
+    assert (form["jailed"], form["jailed_until"], form["tombstoned"]) == (False, None, False)
+
+
+def test_jail_in_words() -> None:
+    heights, form = Heights(10, 1_000), {"jailed": True, "jailed_until": 12, "tombstoned": False}
+    assert stake_lines.remark(form, heights) == "in jail until height 12, in about 2 s"
+    assert stake_lines.remark(form | {"tombstoned": True}, heights) == "in jail for ever"
+
+
+@pytest.mark.parametrize("meta", ["7", "zz" * 32, "07" * 31])
+def test_a_root_has_32_bytes(tilework: Tilework, node: MemoryNode, meta: str) -> None:
+    assert "is no hexadecimal of 32 bytes" in tilework.usage("stake", "update", "--meta", meta)
+    assert "Give --commission" in tilework.usage("stake", "update")
+
+
+def test_amounts_of_a_pool_that_was_slashed_in_shares() -> None:
+    held = {"shares": 3_000, "stake_grains": 2_000}
+    assert [shares_of(held, grains) for grains in (0, 1, 2, 1_999, 2_000, 2_001)] == [
+        0,
+        2,
+        3,
+        2_999,
+        3_000,
+        3_002,
+    ]
+    assert shares_of({"shares": 5, "stake_grains": 0}, 0) == 5, "shares worth nothing can go"
+    assert shares_of(None, 7) == 7

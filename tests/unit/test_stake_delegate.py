@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain.codec import Record
+from chain.errors import Invalid
 from chain.keys import SigningKey
 from chain.ledger import EMPTY_POOL, MAX_VALIDATORS, Delegation, Namespace, StakePool, state_key
-from chain.types import Grains
+from chain.types import Grains, Height
+from genesis.build import FOUNDING_COMMISSION_BP
 from genesis.spec import ChainSpec
-from tests.builders import STAKE_GRAINS, TILE, Ledger, funded_spec, key
-from vm.kinds.staking import StakeClaim, StakeDelegate, StakeRegister, StakeUndelegate
-from vm.staking.pools import COMMISSION_BP, earned, with_reward
+from tests.builders import STAKE_GRAINS, TILE, Ledger, funded_spec, key, registration
+from vm.kinds.staking import StakeClaim, StakeDelegate, StakeUndelegate
+from vm.staking.pools import earned, shares_for, with_reward, worth
 from vm.staking.unbonding import unbonding_blocks
 
 ALICE, BOB, CAROL, DAVE = key(0), key(1), key(6), key(7)
@@ -23,10 +25,16 @@ ALICE, BOB, CAROL, DAVE = key(0), key(1), key(6), key(7)
 
 
 def quick() -> ChainSpec:
-    """Epochs of four blocks, and jobs so short that stake is unbonded after a few of them."""
+    """Epochs of four blocks, and jobs and votes so short that stake is unbonded after a few of them."""
     spec = funded_spec()
     jobs = replace(spec.jobs, deadline_minimum_blocks=2, deadline_default_blocks=2, deadline_maximum_blocks=2)
-    return replace(spec, pace=replace(spec.pace, epoch_blocks=4), jobs=jobs)
+    return replace(
+        spec,
+        pace=replace(spec.pace, epoch_blocks=4),
+        staking=replace(spec.staking, unbonding_blocks=1),
+        governance=replace(spec.governance, voting_blocks=4),
+        jobs=jobs,
+    )
 
 
 SPEC = quick()
@@ -105,7 +113,7 @@ def test_rewards_follow_weight_shares_and_commission() -> None:
     ledger = Ledger(SPEC)
     assert delegate(ledger, CAROL, 6_000 * TILE) == delegate(ledger, DAVE, 4_000 * TILE) == ""
     earn(ledger, 60 * TILE)  # Alice stands for 20,000 of 60,000, half of it her own
-    commission = 10 * TILE * COMMISSION_BP // 10_000
+    commission = 10 * TILE * FOUNDING_COMMISSION_BP // 10_000
     assert claimed(ledger, ALICE) == 10 * TILE + commission
     assert claimed(ledger, BOB, BOB) == 10 * TILE
     assert abs(claimed(ledger, CAROL) - 54 * TILE // 10) <= 1
@@ -176,7 +184,7 @@ def test_a_validator_that_left_keeps_its_debts() -> None:
     assert claimed(ledger, CAROL) == claimed(ledger, ALICE) == -1
     assert delegate(ledger, DAVE, TILE) == "NOT_FOUND"
     assert undelegate(ledger, CAROL, 1_000 * TILE) == ""
-    assert send(ledger, ALICE, StakeRegister(Grains(1_000 * TILE))) == ""
+    assert send(ledger, ALICE, registration(1_000 * TILE)) == ""
 
 
 def test_a_share_of_one_grain_takes_nothing_from_others() -> None:
@@ -232,36 +240,84 @@ def test_a_boundary_with_every_place_taken_is_bounded() -> None:
 AMOUNTS = st.integers(1, 1 << 60) | st.integers(1, 1_000)
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), AMOUNTS), max_size=30), st.data())
+@given(st.lists(st.tuples(st.integers(0, 4), AMOUNTS), max_size=30), st.data())
 def test_a_pool_never_owes_more_than_it_was_given(steps: list[tuple[int, int]], data: st.DataObject) -> None:
-    """Join or leave (0, 1), claim (2), earn (3), in any order, at any size."""
-    pool, stakes = EMPTY_POOL, dict.fromkeys(range(3), Delegation(0, 0))
-    given_in = paid = 0
+    """Join or leave (0, 1), claim (2), earn (3), be slashed (4), in any order, at any size."""
+    pool, stakes = EMPTY_POOL, dict.fromkeys(range(3), Delegation(0, 0, (), Height(0)))
+    given_in = paid = joined = left = burned = 0
     for what, amount in steps:
         who = data.draw(st.integers(0, 2))
         if what == 3:
-            pool = with_reward(pool, 1 + amount // 3, amount)
+            pool = with_reward(pool, 1 + amount // 3, amount, 1_000)
             given_in += amount
             continue
+        if what == 4:
+            lost = pool.staked_grains * (amount % 1_001) // 1_000
+            pool = replace(pool, staked_grains=Grains(pool.staked_grains - lost))
+            burned += lost
+            continue
         due = earned(pool, stakes[who])
-        change = {0: amount, 1: -min(amount, stakes[who].shares), 2: 0}[what]
+        shares, grains = 0, 0
+        if what == 0:
+            try:
+                shares, grains = shares_for(pool, amount), amount
+            except Invalid:
+                assert not pool.staked_grains or amount * pool.shares // pool.staked_grains >= 1 << 62
+        elif what == 1:
+            shares = -min(amount, stakes[who].shares)
+            grains = -worth(pool, -shares)
+        joined, left = joined + max(0, grains), left - min(0, grains)
+        before = [worth(pool, each.shares) for other, each in stakes.items() if other != who]
         pool = replace(
             pool,
-            staked_grains=Grains(pool.staked_grains + change),
+            staked_grains=Grains(pool.staked_grains + grains),
+            shares=pool.shares + shares,
             owed_grains=Grains(pool.owed_grains - due),
         )
-        stakes[who] = Delegation(stakes[who].shares + change, pool.index)
+        stakes[who] = Delegation(stakes[who].shares + shares, pool.index, (), Height(0))
         paid += due
+        others = [worth(pool, each.shares) for other, each in stakes.items() if other != who]
+        assert all(now >= then for now, then in zip(others, before, strict=True)), "nobody pays for it"
+        assert pool.shares >= pool.staked_grains, "a share is worth a grain or less"
+        assert pool.shares or not pool.staked_grains, "the last takes everything"
+        assert joined == left + burned + pool.staked_grains
         assert pool.owed_grains >= sum(earned(pool, each) for each in stakes.values())
         assert paid + pool.owed_grains + pool.operator_grains == given_in
 
 
+@given(
+    st.integers(1, 1 << 60),
+    st.integers(1, 10_000),
+    st.lists(st.tuples(st.booleans(), st.integers(1, 1 << 40)), max_size=8),
+    st.integers(1, 1 << 60),
+)
+def test_whoever_comes_late_loses_less_than_a_grain(
+    first: int, kept_bp: int, steps: list[tuple[bool, int]], late: int
+) -> None:
+    """Whatever the first does, with a pool slashed or not: there is no price at which shares of others vanish."""
+    kept = max(1, first * kept_bp // 10_000)
+    pool = replace(EMPTY_POOL, staked_grains=Grains(kept), shares=first)
+    for joins, amount in steps:
+        change = shares_for(pool, amount) if joins else -min(amount, pool.shares - 1)
+        grains = amount if joins else -worth(pool, -change)
+        pool = replace(pool, staked_grains=Grains(pool.staked_grains + grains), shares=pool.shares + change)
+    if not pool.staked_grains:
+        return
+    try:
+        shares = shares_for(pool, late)
+    except Invalid:
+        return
+    after = replace(pool, staked_grains=Grains(pool.staked_grains + late), shares=pool.shares + shares)
+    assert shares >= late
+    assert late - 1 <= worth(after, shares) <= late
+
+
 def test_the_index_of_one_grain_and_the_whole_supply_fits() -> None:
-    pool = with_reward(replace(EMPTY_POOL, staked_grains=Grains(1)), 0, (1 << 63) - 1)
+    pool = with_reward(replace(EMPTY_POOL, staked_grains=Grains(1), shares=1), 0, (1 << 63) - 1, 1_000)
     assert StakePool.from_bytes(pool.to_bytes()) == pool
-    assert earned(pool, Delegation(1, 0)) == pool.owed_grains
+    assert earned(pool, Delegation(1, 0, (), Height(0))) == pool.owed_grains
 
 
 @pytest.mark.parametrize("stake", [0, 1])
 def test_a_validator_alone_keeps_everything(stake: int) -> None:
-    assert with_reward(EMPTY_POOL, 1 + stake, 100).operator_grains == 100
+    assert with_reward(EMPTY_POOL, 1 + stake, 100, 1_000).operator_grains == 100

@@ -11,13 +11,12 @@ from chain.errors import Invalid
 from chain.hashing import Tag
 from chain.ledger import TICKET_RING
 from chain.merkle import list_root
-from chain.types import ZERO_HASH, Grains, Hash32
+from chain.types import ZERO_HASH, Hash32
 from consensus.transition import EMPTY_VOTES_ROOT, Outcome, check_commitments, run_block
-from tests.builders import TILE, Ledger, funded_spec, key
+from tests.builders import TILE, Ledger, funded_spec, key, registration
 from tests.cases import Case
 from vm.jobs.record import Status, Verdict
 from vm.kinds.jobs import JobCancel
-from vm.kinds.staking import StakeRegister
 
 
 def transfers(ledger: Ledger, count: int) -> list[bytes]:
@@ -143,7 +142,7 @@ def test_automatic_steps_run_in_the_order_they_were_asked_for() -> None:
 def test_a_block_full_of_jobs_ends_a_block_full_of_jobs_later() -> None:
     """As many automatic steps as the weight limit admits run at their height, and the receipt holds their events."""
     plain = funded_spec()
-    spec = replace(plain, money=replace(plain.money, block_weight_limit=600))
+    spec = replace(plain, money=replace(plain.money, block_weight_limit=800))
     ledger = Ledger(spec)
     case = Case(ledger=ledger)
     first = len(ledger.mine(*(ledger.sign(case.payer, case.open_body()) for _ in range(200))))
@@ -168,7 +167,7 @@ def test_the_agenda_runs_before_transactions() -> None:
 def test_two_ledgers_with_the_same_blocks_agree() -> None:
     def story() -> bytes:
         case = Case().open().claim().commit().draw().attest(Verdict.OK, Verdict.OK, Verdict.OK).finish()
-        case.do(case.watcher, StakeRegister(Grains(2_000 * TILE)))
+        case.do(case.watcher, registration(2_000 * TILE))
         case.ledger.mine_to(40)
         case.ledger.audit()
         return case.ledger.tree.root

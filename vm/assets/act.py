@@ -21,16 +21,6 @@ from vm.context import Context
 from vm.jobs.record import Status, find_job
 from vm.rules import Refusal, check
 
-_HIDDEN = (
-    *range(0x20),
-    *range(0x7F, 0xA0),
-    *range(0x200B, 0x2010),
-    *range(0x2028, 0x202F),
-    *range(0x2066, 0x2070),
-)
-_INVISIBLE = frozenset(map(chr, _HIDDEN))
-"""Control characters, and those that reorder or hide others; a fixed list, because tables of Unicode change."""
-
 
 class OnAsset(Act[Any]):
     """The asset that a body names as `asset`."""
@@ -56,11 +46,6 @@ class OnAsset(Act[Any]):
 
 def exists(context: Context, asset: AssetId) -> bool:
     return context.state.get(asset_key(asset)) is not None
-
-
-def shown(text: str) -> bool:
-    """Whether a person sees all of a text, and in its order."""
-    return bool(text) and _INVISIBLE.isdisjoint(text)
 
 
 def content_taken(context: Context, content_root: Hash32) -> Refusal | None:

@@ -16,11 +16,13 @@ from chain.doc import Doc
 from chain.ints import add
 from chain.ledger import AgendaKind, Namespace, WeightSnapshot, height_key
 from chain.types import ZERO_HASH, Address, Grains, Hash32, Height, JobId
+from genesis.spec import ChainSpec
 from vm.context import Context, Step
 from vm.events import Happening
 from vm.jobs import money
 from vm.jobs.committee import beacon, draw, eligible
 from vm.jobs.record import Attestation, Job, Status, Verdict, load_job, store_job
+from vm.providers.record import count_end
 
 NO_HASH = Hash32(ZERO_HASH)
 
@@ -114,6 +116,7 @@ def settle(context: Context, job_id: JobId) -> None:
     split = money.settle(
         rules,
         escrow_grains=job.escrow_grains,
+        protocol_grains=job.escrow_protocol_grains,
         audit_grains=job.escrow_audit_grains,
         attest_fees_grains=job.attest_fees_grains,
         bond_grains=job.bond_grains,
@@ -210,6 +213,7 @@ def slash(context: Context, job_id: JobId, job: Job, provers: Sequence[Address])
 def close(context: Context, job_id: JobId, job: Job, status: Status) -> None:
     """Enter a terminal state; there is no way out of one."""
     assert not Status(job.status).terminal
+    count_end(context, job.provider, job.macs if status is Status.SETTLED else 0)
     store_job(context, job_id, replace(job, status=status, closed_height=Height(context.height)))
 
 
@@ -226,11 +230,11 @@ def _decoded(data: bytes) -> WeightSnapshot:
     return WeightSnapshot.from_bytes(data)
 
 
-def weights_retention_epochs(context: Context) -> int:
-    """Epochs for which a snapshot must be kept: the longest a job can take from claim to settlement."""
-    rules = context.spec.jobs
-    longest = rules.deadline_maximum_blocks + rules.settle_offset + rules.second_round_blocks
-    return longest // context.spec.pace.epoch_blocks + 2
+def weights_retention_epochs(spec: ChainSpec) -> int:
+    """Epochs for which a snapshot must be kept: the longest a job can take from claim to settlement, or a vote."""
+    rules = spec.jobs
+    job = rules.deadline_maximum_blocks + rules.settle_offset + rules.second_round_blocks
+    return max(job, spec.governance.voting_blocks) // spec.pace.epoch_blocks + 2
 
 
 def _of_job(step: Callable[[Context, JobId], None]) -> Step:

@@ -79,6 +79,7 @@ def settle(
     rules: JobRules,
     *,
     escrow_grains: int,
+    protocol_grains: int,
     audit_grains: int,
     attest_fees_grains: int,
     bond_grains: int,
@@ -88,10 +89,12 @@ def settle(
 ) -> Settlement:
     """Split escrow and bond of a settled job [JOB-MONEY-4].
 
+    The protocol's share is the one in force now, and at most what was locked when the job was opened [GOV-FLIGHT].
+
     The bonus comes out of the fee that would be burned and is paid once, if the provider won a canonical block bound
     to this job: nothing is minted and paying oneself always loses money [JOB-BONUS].
     """
-    fee = protocol_fee(rules, paid_price_grains)
+    fee = min(protocol_fee(rules, paid_price_grains), protocol_grains)
     treasury, stakers = share_bp(fee, rules.treasury_bp), share_bp(fee, rules.stakers_bp)
     burn = fee - treasury - stakers
     bonus = share_bp(burn, rules.bonus_bp) if bound else 0

@@ -13,7 +13,7 @@ from chain.codec import U63, Nested, OneOf, Raw, Record, Seq, Text, Uint
 from chain.doc import Doc
 from chain.types import NO_JOB, Address, AssetId, Grains, Hash32, Height, JobId
 from vm.act import Act, affords
-from vm.assets.act import EXISTS, LIVE, OWNED, OnAsset, content_taken, made_by, shown
+from vm.assets.act import EXISTS, LIVE, OWNED, OnAsset, content_taken, made_by
 from vm.assets.limits import (
     DEPOSIT_GRAINS,
     MAX_DEPTH,
@@ -44,6 +44,7 @@ from vm.assets.record import (
 from vm.assets.sales import Offer, Revenue, offer_key, revenue_key
 from vm.events import Happening
 from vm.kind import Family, Kind
+from vm.letters import shown
 from vm.rules import Refusal, check
 
 ASSETS = Family("asset", "Models, datasets, code, eval sets: publish, sell, buy, rate.")
@@ -180,7 +181,7 @@ def _publish(act: Publication) -> None:
         royalties=act.royalties,
     )
     deposit = Grains(DEPOSIT_GRAINS)
-    add_asset(context, identity, facts, Holding(call.sender, 1, 0, deposit, Height(0)))
+    add_asset(context, identity, facts, Holding(call.sender, 1, 0, deposit, Height(0), 0))
     first = Version(0, body.content_root, body.size_bytes, body.manifest_root, NO_JOB, 0, height)
     add_version(context, identity, 1, first)
     context.emit(AssetPublished(identity, call.sender, body.type, body.content_root, deposit))
@@ -215,6 +216,7 @@ PUBLISH = Kind(
     ),
     effect=_publish,
     events=(AssetPublished, LineageAdded),
+    pausable=True,
 )
 
 
@@ -295,6 +297,7 @@ VERSION = Kind(
     ),
     effect=_add_version,
     events=(VersionAdded,),
+    pausable=True,
 )
 
 

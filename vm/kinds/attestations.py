@@ -10,7 +10,7 @@ from chain.codec import U63, OneOf, Raw, Record, Text, Uint
 from chain.doc import Doc
 from chain.ledger import Namespace, Validator, state_key
 from chain.types import NO_ASSET, NO_JOB, Address, AssetId, Hash32, Height, JobId
-from vm.assets.act import EXISTS, OnAsset, made_by, shown
+from vm.assets.act import EXISTS, OnAsset, made_by
 from vm.assets.limits import MAX_METRIC_BYTES, SLOTS
 from vm.assets.opinion import Opinion, OpinionKind, opinion_key
 from vm.assets.record import Asset, AssetType, Version, asset_key
@@ -18,6 +18,7 @@ from vm.assets.sales import Grant, grant_key
 from vm.events import Happening
 from vm.kind import Kind
 from vm.kinds.assets import ASSETS
+from vm.letters import shown
 from vm.rules import Refusal, check
 
 

@@ -113,6 +113,7 @@ OFFER = Kind(
     ),
     effect=_offer,
     events=(OfferSet, ModelListed),
+    pausable=True,
 )
 
 
@@ -260,4 +261,5 @@ ACQUIRE = Kind(
     ),
     effect=_acquire,
     events=(Acquired, ModelPurchased),
+    pausable=True,
 )

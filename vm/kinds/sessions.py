@@ -26,12 +26,13 @@ from vm.accounts.session import (
 from vm.act import Act, affords
 from vm.context import Context
 from vm.events import Happening
+from vm.governance.proposal import ProposalSort
 from vm.kind import Family, Kind
 from vm.rules import Refusal, Rule, check, guarded
 
 SESSIONS = Family("session", "Session keys: let a program spend a little in your name.")
-VOTE_SCOPES = 31
-"""All five sorts of proposals, a bit each."""
+VOTE_SCOPES = sum(1 << sort for sort in ProposalSort)
+"""All sorts of proposals, a bit each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class SessionGrant(Record):
         tuple[Hash32, ...], Seq(Raw(32), MAX_NAMED), Doc("jobs, assets and the like they may name; none: any")
     ]
     vote_scope: Annotated[
-        int, Uint(VOTE_SCOPES), Doc("sorts of proposals it may vote on, the bit 2^n each; 0: none")
+        int, Uint(VOTE_SCOPES), Doc("sorts of proposals it may vote on, 2^n for sort n, added up; 0: none")
     ]
     agent: Annotated[int, Uint(1), Doc("1: a program holds the key, for people to see")]
     expires: Annotated[Height, U63, Doc("last height at which it may sign")]
