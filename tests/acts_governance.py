@@ -98,7 +98,6 @@ class GovernanceActs(Signing):
         """One of the ways in which a proposal is refused."""
         draw = _drawn(act)
         rules, height = self.twins.model.spec.governance, self.twins.model.height
-        soon = height + rules.voting_blocks + rules.timelock_blocks
         name = draw.choice(NAMES)
         least, largest = bounds(self.twins.model.spec, name)
         wrong: list[dict[int, Any]] = [
@@ -111,8 +110,8 @@ class GovernanceActs(Signing):
             {0: PARAM, 3: [["jobs.treasury_bp", 3_001], ["jobs.stakers_bp", 3_000]]},
             {3: [[name, largest]]},
             {0: UPGRADE},
-            {0: UPGRADE, 4: "soon", 5: soon},
-            {0: UPGRADE, 4: "\u200b", 5: soon + 1},
+            {0: UPGRADE, 4: "soon", 5: height},
+            {0: UPGRADE, 4: "\u200b", 5: U63_MAX},
             {0: TREASURY, 6: PEOPLE[0].address},
             {0: TREASURY, 7: 1},
             {0: PAUSE, 8: ["transfer"], 9: 1},
@@ -150,10 +149,13 @@ class GovernanceActs(Signing):
         return self.signed(EVERYBODY[act.who], "gov.vote", [name, position, *draw.choice((YES, *BALLOTS))])
 
     def carry(self, act: Act) -> bytes:
-        """What brings a live proposal on: the rest of its deposit, or the vote of somebody who has one."""
+        """What brings a live proposal on: the rest of its deposit, or the vote of somebody who has one.
+
+        Every third one is left to its depositors.
+        """
         draw = _drawn(act)
         live = {name: self.politics.proposals[name] for name in self.politics.active}
-        waiting = [name for name, each in live.items() if each["status"] == DEPOSITING]
+        waiting = [name for name, each in live.items() if each["status"] == DEPOSITING and name[2] % 3]
         voting = [name for name, each in live.items() if each["status"] == VOTING]
         if waiting and (not voting or draw.random() < 0.2):
             name = draw.choice(waiting)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from chain.keys import SigningKey
 from chain.types import Grains
-from tests.builders import STAKE_GRAINS, TILE, key
+from tests.builders import STAKE_GRAINS, TILE, key, registration
 from tests.governance_cases import (
     ABSTAIN,
     ALICE,
@@ -26,7 +26,8 @@ from tests.governance_cases import (
 from vm.governance.proposal import ProposalSort, ProposalStatus
 from vm.governance.tally import Tally
 from vm.kinds.governance import GovVote
-from vm.kinds.staking import StakeDelegate, StakeRegister, StakeUndelegate
+from vm.kinds.staking import StakeDelegate, StakeUndelegate
+from vm.staking.slash import slash
 
 PART = 100 * TILE
 MINERS = key(30)
@@ -110,7 +111,7 @@ def test_the_last_block_for_votes() -> None:
 def test_stake_that_comes_later_does_not_count() -> None:
     forum = Forum()
     identity = forum.under_vote()
-    more = StakeRegister(Grains(50_000 * TILE))
+    more = registration(50_000 * TILE)
     joining = StakeDelegate(BOB.address, Grains(PART))
     assert forum.sends((ALICE, more), (PROPOSER, more), (STAKER, joining)) == [""] * 3
     assert forum.vote(identity, PROPOSER) == "NO_POWER"
@@ -228,3 +229,20 @@ def test_weights_and_work_are_there_until_the_last_vote_whenever_voting_begins()
         forum.ledger_to(forum.proposal(identity).voting_height + 28)
         assert forum.vote(identity, ALICE) == ""
         assert forum.proposal(identity).work_votes == tally(yes=4)
+
+
+def test_what_was_slashed_since_counts_no_more() -> None:
+    """Two delegators with half of a pool each cannot vote with more than is left of it."""
+    forum = Forum()
+    delegated(forum)
+    delegated(forum, BACKER)
+    to_epoch(forum, 2)
+    identity = forum.propose(proposed())
+    transition = forum.ledger.begin()
+    slash(transition.context, ALICE.address, 1, 2, forum.ledger.height)
+    forum.ledger.finish(transition, miner=forum.miner)
+    for who in (STAKER, BACKER):
+        assert forum.vote(identity, who, NO, position=ALICE) == ""
+    assert forum.proposal(identity).stake_votes == tally(no=PART)
+    assert forum.vote(identity, ALICE) == ""
+    assert forum.proposal(identity).stake_votes.cast == (STAKE_GRAINS + 2 * PART) * 10_000, "no grain twice"
