@@ -21,7 +21,7 @@ import tests.model
 from genesis.spec import ChainSpec
 from tests.acts import EVERYBODY, Act, Acts
 from tests.acts_assets import ASSETS
-from tests.acts_stakes import STAKES
+from tests.acts_stakes import STAKES, TROUBLE
 from tests.model.forms import KINDS
 from tests.model.state import CANCELLED, EXPIRED, LATE, SETTLED, SLASHED, VOID
 from tests.stories import OFTEN, acts, after, reorganise, story
@@ -35,9 +35,12 @@ NOT_IN_BLOCKS = {
 }
 COARSE = {"cap_grains": 10**9}
 """Constants of which a single unit vanishes in a division."""
-OF_OTHER_STORIES = ("stake.delegate", "stake.claim", "asset.", "gov.")
+OF_OTHER_STORIES = (
+    *("stake.delegate", "stake.redelegate", "stake.update", "stake.unjail", "stake.claim"),
+    *("account.", "session.", "asset.", "gov."),
+)
 """How the names of kinds begin that these stories do not reach."""
-ACTS = acts(*OFTEN, *STAKES, *ASSETS)
+ACTS = acts(*OFTEN, *STAKES, *TROUBLE, *ASSETS)
 
 FAILURES = (
     *(
