@@ -19,6 +19,7 @@ GROUPS = {
     "model": ("node.cli.model", "model"),
     "stake": ("node.cli.stake", "stake"),
     "session": ("node.cli.session", "session"),
+    "gov": ("node.cli.gov", "gov"),
     "provider": ("node.cli.provider", "provider"),
     "block": ("node.cli.block", "block"),
     "proof": ("node.cli.proof", "proof"),

@@ -172,6 +172,11 @@ def filled(edge: Edge) -> str:
     return edge.transfer(1)
 
 
+def paused(edge: Edge) -> str:
+    edge.pause("job.open")
+    return edge.send(PAYER, "job.open", order())
+
+
 ENVELOPES: dict[str, Callable[[Edge], str]] = {
     "ENC": lambda edge: edge.transfer(1, version=2),
     "KIND": lambda edge: edge.send(PAYER, "mint", []),
@@ -180,6 +185,7 @@ ENVELOPES: dict[str, Callable[[Edge], str]] = {
     "CHAIN_ID": lambda edge: edge.transfer(1, chain_id=b"elsewhere"),
     "BAD_AUTH": lambda edge: edge.transfer(1, sender=WATCHER.address),
     "BLOCK_FULL": filled,
+    "PAUSED": paused,
     "EXPIRED": lambda edge: edge.transfer(1, valid_until=0),
     "NONCE": lambda edge: edge.transfer(1, nonce=1),
     "RANGE": lambda edge: edge.transfer(1, tip=U63_MAX),
