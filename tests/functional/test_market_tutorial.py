@@ -76,7 +76,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 def test_every_command_of_the_page(reader: Reader) -> None:
     shown = {}
     for line in commands():
-        faster = line + " --block-time 0.7" if shlex.split(line)[:3] == ["tilework", "devnet", "up"] else line
+        faster = line + " --block-time 1.2" if shlex.split(line)[:3] == ["tilework", "devnet", "up"] else line
         shown[line] = reader.type(faster)
     bought = shown["tilework model buy TUNED --units 3 --key carol --wait"]
     assert re.search(r"Digits classifier .* 0\.3 TILE", bought)
