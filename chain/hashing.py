@@ -50,6 +50,7 @@ class Tag(Enum):
     PROPOSAL_ID = b"tw/proposal-id"
     PERMIT_ID = b"tw/permit-id"
     HEARTBEAT = b"tw/heartbeat"
+    PROGRAM = b"tw/program"
 
 
 class BulkTag(Enum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chain.blocks import Event
 from consensus import epochs, rewards, transition
+from vm.assets import permits
 from vm.events import Happening, declared_in
 from vm.governance import deposits, execution
 from vm.jobs import lifecycle
@@ -25,6 +26,7 @@ PROTOCOL: tuple[type[Happening], ...] = tuple(
         slash,
         deposits,
         execution,
+        permits,
     )
     for happening in declared_in(module)
 )

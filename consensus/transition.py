@@ -27,6 +27,7 @@ from consensus.epochs import start_epoch
 from consensus.rewards import earn_coinbase
 from consensus.upgrades import require_known
 from genesis.spec import ChainSpec
+from vm.assets import permits
 from vm.context import Context, Step
 from vm.events import Happening
 from vm.execute import Parsed, execute
@@ -183,6 +184,7 @@ STEPS: dict[AgendaKind, Step] = {
         sessions,
         deposits,
         execution,
+        permits,
     )
     for kind, step in module.STEPS.items()
 }

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 from chain.blocks import MAX_BLOCK_TRANSACTIONS
 from chain.codec import U63, BigUint, Blob, Nested, Raw, Record, Seq, Text, Uint
 from chain.hashing import Tag, h256
-from chain.ledger import MAX_EPOCH_BLOCKS, MAX_VALIDATORS
+from chain.ledger import MAX_EPOCH_BLOCKS, MAX_VALIDATORS, TICKET_RING
 from chain.types import Address, Grains, Hash32, PublicKey
 
 GRAINS_PER_TILE = 10**9
@@ -99,8 +99,8 @@ class ProviderRules(Record):
 
     deposit_grains: Annotated[Grains, U63]
     """Locked while an account is on the list."""
-    heartbeat_blocks: Annotated[int, Uint(1 << 16, 1)]
-    """From the beginning of an epoch until a heartbeat for it is too late."""
+    heartbeat_blocks: Annotated[int, Uint(TICKET_RING, 1)]
+    """From the beginning of an epoch until a heartbeat for it is too late; what it answers to is known for so long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 from chain.bech32m import decode_address
 from chain.errors import Invalid, Policy
 from chain.tensors import DType, TensorInfo, row_root
-from chain.types import Address, Grains, JobId, TensorRoot
+from chain.types import NO_PERMIT, Address, Grains, JobId, PermitId, TensorRoot
 from compute.spec.arrays import Int8Array, Int32Array
 from compute.spec.padding import round_up
 from compute.spec.profiles import PROFILES
@@ -24,6 +24,7 @@ from node.amounts import tile
 from node.rpc.blob_methods import MAX_PUT_BYTES
 from node.rpc.client import RpcClient
 from vm.jobs import money
+from vm.jobs.inputs import NO_SLOT
 from vm.kinds.jobs import JobOpen
 from vm.tensor.program import Gemm, gemm_program, resolve
 from vm.tensor.trace import trace_key
@@ -118,7 +119,13 @@ def check_deadline(rules: JobRules, deadline_blocks: int) -> None:
 
 
 def order(
-    quoted: Quote, roots: tuple[TensorRoot, TensorRoot], deadline_blocks: int, provider: Address
+    quoted: Quote,
+    roots: tuple[TensorRoot, TensorRoot],
+    deadline_blocks: int,
+    provider: Address,
+    *,
+    permit: PermitId = NO_PERMIT,
+    slot: int = NO_SLOT,
 ) -> JobOpen:
     """The body of the transaction that opens the job."""
     shape = quoted.shape
@@ -129,6 +136,8 @@ def order(
         max_price_grains=Grains(quoted.escrow_grains),
         deadline_blocks=deadline_blocks,
         provider=provider,
+        permit=permit,
+        slot=slot,
     )
 
 

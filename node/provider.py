@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from chain.errors import Missing, TileworkError
-from chain.types import NO_ADDRESS, Address, Grains, Hash32, JobId, TensorRoot
+from chain.types import NO_ADDRESS, NO_PERMIT, Address, Grains, Hash32, JobId, TensorRoot
 from compute.messages import MAX_MATRIX_BYTES, Load
 from compute.spec.padding import round_up
 from compute.spec.profiles import PROFILES
@@ -20,13 +20,16 @@ from node.blobs import BlobStore
 from node.chain import Chain
 from node.duties import Duties
 from node.faults import Fault
+from node.heartbeat import beat
 from node.importer import Importer
 from node.job_watch import JobWatch
 from node.mempool import Mempool
 from node.mining.miner import Miner
 from node.ports import Clock, Cpu
 from node.tensors import TensorExchange, first_malformed_row
+from vm.assets.permits import find_permit
 from vm.jobs import money
+from vm.jobs.inputs import refused_run
 from vm.jobs.record import Job, Status, load_job
 from vm.kinds.jobs import JobClaim, JobCommit
 from vm.tensor.program import resolve
@@ -86,6 +89,7 @@ class Provider:
             while True:
                 version = await self._importer.heads.after(version)
                 context = self._chain.context()
+                await beat(context, self._address, self._duties)
                 for identity in dict.fromkeys((*self._watch.under_way(), *self._chain.jobs(_LOOK_BACK_JOBS))):
                     job = load_job(context, identity)
                     if identity in self._busy:
@@ -159,8 +163,13 @@ class Provider:
         if self._duties.pending((identity, "claim")):
             return
         bond = money.bond(self._chain.rules.jobs, job.escrow_grains)
-        if self._chain.context().account(self._address).balance_grains < 2 * bond:
+        context = self._chain.context()
+        if context.account(self._address).balance_grains < 2 * bond:
             return
+        if job.permit != NO_PERMIT:
+            permit = find_permit(context, job.permit)
+            if refused_run(context, permit, self._address, bond) is not None:
+                return
         for root, info in zip(job.input_roots, job.program.inputs, strict=True):
             await self._exchange.fetch(root, info)
             if first_malformed_row(info, self._blobs.data(root)) is not None:

@@ -11,19 +11,18 @@ tests/property/test_ledger_assets.py, which say what they must reach.  The model
 from __future__ import annotations
 
 from tests.acts_accounts import AccountActs
-from tests.acts_assets import AssetActs
 from tests.acts_base import EVERYBODY as EVERYBODY  # whoever tries acts needs the people, too: re-exported
 from tests.acts_base import Act as Act
 from tests.acts_base import seal as seal
 from tests.acts_governance import GovernanceActs
 from tests.acts_jobs import GOOD as GOOD
-from tests.acts_jobs import JobActs
 from tests.acts_jobs import commitment as commitment
 from tests.acts_jobs import first_word as first_word
+from tests.acts_providers import ProviderActs
 from tests.acts_stakes import StakeActs
 
 
-class Acts(JobActs, AssetActs, StakeActs, AccountActs, GovernanceActs):
+class Acts(ProviderActs, StakeActs, AccountActs, GovernanceActs):
     """Turns acts of every family into signed bytes for one pair of ledgers."""
 
     def __call__(self, act: Act) -> str:

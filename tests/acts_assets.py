@@ -74,7 +74,7 @@ class AssetActs(MoneyActs):
     # -- publishing -----------------------------------------------------------------------------------------------
 
     def publish(self, act: Act) -> bytes:
-        draw = _drawn(act)
+        draw = drawn(act)
         signer = TRADERS[act.who % len(TRADERS)] if draw.random() < 0.95 else self.poor(draw)
         return self.signed(signer, "asset.publish", self.publication(draw, self.parents(draw)))
 
@@ -135,7 +135,7 @@ class AssetActs(MoneyActs):
 
     def mispublish(self, act: Act) -> bytes:
         """One of the ways in which a publication is refused."""
-        draw = _drawn(act)
+        draw = drawn(act)
         known = [*self.books.facts, NOTHING]
         facts, holdings = self.books.facts, self.books.holdings
         closed = [asset for asset in facts if not self.may_descend(asset)]
@@ -168,7 +168,7 @@ class AssetActs(MoneyActs):
 
     def begin_sales(self, act: Act) -> bytes:
         """Published, offered, sold, passed on and earned from, in one batch: the id is known before."""
-        draw = _drawn(act)
+        draw = drawn(act)
         signer, other = TRADERS[act.who % len(TRADERS)], draw.choice(EVERYBODY)
         asset = self.named(signer, 0)
         steps: list[list[Any]] = [
@@ -186,7 +186,7 @@ class AssetActs(MoneyActs):
 
     def begin_family(self, act: Act) -> bytes:
         """Several at once with a descendant of all, or a line of them, each made from the one before."""
-        draw, signer = _drawn(act), TRADERS[act.who % len(TRADERS)]
+        draw, signer = drawn(act), TRADERS[act.who % len(TRADERS)]
         count = draw.randint(4, 8)
         names = [self.named(signer, place) for place in range(count)]
         if draw.random() < 0.5:
@@ -205,7 +205,7 @@ class AssetActs(MoneyActs):
         return h256(Tag.ASSET_ID, pack([signer.address, nonce, place]))
 
     def add_version(self, act: Act) -> bytes:
-        draw = _drawn(act)
+        draw = drawn(act)
         signer, asset = self.owner(act, draw)
         known = self.books.holdings.get(asset, {"versions": 1})["versions"]
         parent, content, job = draw.randint(1, known), h256(Tag.LIST_NODE, draw.randbytes(8)), NO_JOB
@@ -244,7 +244,7 @@ class AssetActs(MoneyActs):
     # -- selling --------------------------------------------------------------------------------------------------
 
     def set_offer(self, act: Act) -> bytes:
-        draw = _drawn(act)
+        draw = drawn(act)
         signer, asset = self.owner(act, draw)
         slots = [slot for each, slot in self.books.offers if each == asset]
         slot = draw.choice(slots) if slots and draw.random() < 0.7 else draw.choice((0, 0, 1, 7, 8))
@@ -270,7 +270,7 @@ class AssetActs(MoneyActs):
 
     def buy(self, act: Act) -> bytes:
         """Mostly what can be had, at its exact price."""
-        draw = _drawn(act)
+        draw = drawn(act)
         signer = TRADERS[act.who % len(TRADERS)] if draw.random() < 0.93 else self.poor(draw)
         other = draw.choice(EVERYBODY)
         wanted = [
@@ -304,7 +304,7 @@ class AssetActs(MoneyActs):
     # -- judging --------------------------------------------------------------------------------------------------
 
     def judge(self, act: Act) -> bytes:
-        draw = _drawn(act)
+        draw = drawn(act)
         signer, asset = draw.choice(PEOPLE), self.any_asset(draw)
         number = draw.randint(1, self.books.holdings.get(asset, {"versions": 1})["versions"])
         evidence, job, slot = h256(Tag.LIST_NODE, b"evidence"), NO_JOB, 0
@@ -338,14 +338,14 @@ class AssetActs(MoneyActs):
     # -- passing on and taking back -------------------------------------------------------------------------------
 
     def give_away(self, act: Act) -> bytes:
-        draw = _drawn(act)
+        draw = drawn(act)
         signer, asset = self.owner(act, draw)
         to = draw.choice(TRADERS if draw.random() < 0.9 else EVERYBODY)
         return self.signed(signer, "asset.transfer", [asset, to.address])
 
     def take_back(self, act: Act) -> bytes:
         """One offer, or all of it; again, if the deposit had to wait."""
-        draw = _drawn(act)
+        draw = drawn(act)
         signer, asset = self.owner(act, draw)
         slots = [slot for each, slot in self.books.offers if each == asset]
         slot = draw.choice([*slots, *slots, WHOLE, draw.randrange(8)])
@@ -358,7 +358,7 @@ class AssetActs(MoneyActs):
         return self.signed(signer, "asset.retire", [asset, slot])
 
     def earn(self, act: Act) -> bytes:
-        draw = _drawn(act)
+        draw = drawn(act)
         due = list(self.books.earned)
         if due and draw.random() < 0.9:
             asset, owner = draw.choice(due)
@@ -380,7 +380,7 @@ class AssetActs(MoneyActs):
         return self.bundle(act, whats)
 
 
-def _drawn(act: Act) -> random.Random:
+def drawn(act: Act) -> random.Random:
     """What an act leaves open, drawn from all of it."""
     return random.Random(repr(act))
 

@@ -23,6 +23,8 @@ JOBS = (
 )
 NONE, OK, UNAVAILABLE, WRONG = range(4)
 COMMIT, REVEAL = 1, 2
+NO_SLOT = 8
+LARGEST = [[[65_536, 16_384, 1], [1_024, 16_384, 1]], [[1, [0, 1]]]]
 ENOUGH_JOBS = 4
 """At one time; with more of them none would get far."""
 
@@ -87,7 +89,7 @@ class JobActs(MoneyActs):
         deadline = rules.deadline_minimum_blocks + act.amount % 3
         named = PEOPLE[act.amount % len(PEOPLE)].address
         chosen = NO_ADDRESS if act.choice % 3 or named == signer.address else named
-        body = [product.program, product.roots, offer, U63_MAX, deadline, chosen]
+        body = [product.program, product.roots, offer, U63_MAX, deadline, chosen, ZERO, NO_SLOT]
         return self.signed(signer, "job.open", body, act.choice)
 
     def misopen(self, act: Act) -> bytes:
@@ -103,21 +105,21 @@ class JobActs(MoneyActs):
             NO_ADDRESS,
         )
         variants: list[list[Any]] = [
-            [[[left, right], [step, step]], roots, offer, most, deadline, chosen],
-            [[[left, right], [[1, [1, 0]]]], roots, offer, most, deadline, chosen],
-            [[[left, right, right], [step]], roots, offer, most, deadline, chosen],
-            [[[left, [3, 4, 2]], [step]], roots, offer, most, deadline, chosen],
-            [[[left, [3, 5, 1]], [step]], roots, offer, most, deadline, chosen],
-            [[[[65_537, 4, 1], right], [step]], roots, offer, most, deadline, chosen],
-            [[[[8_192, 1, 1], [8_193, 1, 1]], [step]], roots, offer, most, deadline, chosen],
-            [program, roots[:1], offer, most, deadline, chosen],
-            [program, roots, offer, most, 1, chosen],
-            [program, roots, offer, most, 10, chosen],
-            [program, roots, offer, most, deadline, signer.address],
-            [program, roots, offer, act.amount % 10_000, deadline, chosen],
-            [program, roots, U63_MAX, most, deadline, chosen],
-            [[[[65_536, 16_384, 1], [1_024, 16_384, 1]], [step]], roots, U63_MAX, most, deadline, chosen],
-            [program, roots, 0, most, deadline, chosen],
+            [[[left, right], [step, step]], roots, offer, most, deadline, chosen, ZERO, NO_SLOT],
+            [[[left, right], [[1, [1, 0]]]], roots, offer, most, deadline, chosen, ZERO, NO_SLOT],
+            [[[left, right, right], [step]], roots, offer, most, deadline, chosen, ZERO, NO_SLOT],
+            [[[left, [3, 4, 2]], [step]], roots, offer, most, deadline, chosen, ZERO, NO_SLOT],
+            [[[left, [3, 5, 1]], [step]], roots, offer, most, deadline, chosen, ZERO, NO_SLOT],
+            [[[[65_537, 4, 1], right], [step]], roots, offer, most, deadline, chosen, ZERO, NO_SLOT],
+            [[[[8_192, 1, 1], [8_193, 1, 1]], [step]], roots, offer, most, deadline, chosen, ZERO, NO_SLOT],
+            [program, roots[:1], offer, most, deadline, chosen, ZERO, NO_SLOT],
+            [program, roots, offer, most, 1, chosen, ZERO, NO_SLOT],
+            [program, roots, offer, most, 10, chosen, ZERO, NO_SLOT],
+            [program, roots, offer, most, deadline, signer.address, ZERO, NO_SLOT],
+            [program, roots, offer, act.amount % 10_000, deadline, chosen, ZERO, NO_SLOT],
+            [program, roots, U63_MAX, most, deadline, chosen, ZERO, NO_SLOT],
+            [LARGEST, roots, U63_MAX, most, deadline, chosen, ZERO, NO_SLOT],
+            [program, roots, 0, most, deadline, chosen, ZERO, NO_SLOT],
         ]
         return self.signed(signer, "job.open", variants[spread(act, len(variants))])
 

@@ -24,6 +24,7 @@ from chain.ledger import (
     EMPTY_POOL,
     GOVERNED_KEY,
     Account,
+    AgendaItem,
     AgendaLength,
     ChainState,
     Namespace,
@@ -45,6 +46,7 @@ from genesis.presets import preset
 from genesis.spec import GRAINS_PER_TILE, Allocation, ChainSpec, FoundingValidator
 from tests.asset_books import count_assets
 from tests.governance_books import count_governance
+from tests.provider_books import count_permits, count_providers
 from tests.stake_books import count_departures
 from vm.envelope import Transaction
 from vm.execute import Parsed, parse
@@ -265,9 +267,14 @@ class Ledger:
         known |= {_key_of(Namespace.DELEGATION, one + other) for one in self.people for other in self.people}
         known |= count_departures(self.tree, self.people).keys
         known |= {_key_of(Namespace.JOB, identity) for identity in self.jobs}
-        assets = count_assets(self.tree, self.people)
-        governance = count_governance(self.tree, self.people)
-        known |= assets.keys | governance.keys
+        families = (
+            count_assets(self.tree, self.people),
+            count_governance(self.tree, self.people),
+            count_providers(self.tree, self.people),
+            count_permits(self.tree, self.agenda()),
+        )
+        for books in families:
+            known |= books.keys
         for found, data in self.tree.items():
             due = _places_by_height().get(found)
             if due is not None and due[0] is Namespace.AGENDA and data is not None:
@@ -283,7 +290,7 @@ class Ledger:
             if not job.status.terminal
         )
         chain = self.chain
-        assert chain.locked_grains == self.staked() + live + assets.locked_grains + governance.locked_grains
+        assert chain.locked_grains == self.staked() + live + sum(books.locked_grains for books in families)
         held = balances + chain.locked_grains + chain.immature_grains + chain.pending_tips_grains
         held += chain.treasury_grains + chain.staker_pool_grains
         assert held == chain.minted_grains - chain.burned_grains
@@ -299,6 +306,16 @@ class Ledger:
     def unbonding(self) -> int:
         """What is left of the stake that waits to be paid out."""
         return count_departures(self.tree, self.people).unbonding_grains
+
+    def agenda(self) -> list[AgendaItem]:
+        """Everything that waits on it."""
+        lengths = [
+            (due[1], AgendaLength.from_bytes(data).steps)
+            for found, data in self.tree.items()
+            if (due := _places_by_height().get(found)) is not None and due[0] is Namespace.AGENDA
+        ]
+        places = [agenda_key(height, index) for height, steps in lengths for index in range(steps)]
+        return [AgendaItem.from_bytes(data) for place in places if (data := self.tree.get(place))]
 
     def weights(self, epoch: int) -> WeightSnapshot | None:
         data = self.tree.get(height_key(Namespace.WEIGHTS, epoch))

@@ -10,10 +10,11 @@ import numpy as np
 from chain.codec import Record
 from chain.keys import SigningKey
 from chain.tensors import DType, TensorInfo, row_path, row_root
-from chain.types import NO_ADDRESS, Address, Grains, Hash32, JobId, TensorRoot
+from chain.types import NO_ADDRESS, NO_PERMIT, Address, Grains, Hash32, JobId, TensorRoot
 from tests.builders import TILE, ZERO, Ledger, key
 from vm.jobs.challenge import FraudProof, Opening, element_proof, malformed_proof
 from vm.jobs.committee import attest_commitment
+from vm.jobs.inputs import NO_SLOT
 from vm.jobs.record import Job, Status, Verdict, job_id
 from vm.kinds.audits import ChallengeProve, JobAttest, Phase
 from vm.kinds.jobs import JobCancel, JobClaim, JobCommit, JobOpen
@@ -87,6 +88,8 @@ class Case:
             max_price_grains=Grains(100_000 * TILE),
             deadline_blocks=self.deadline_blocks,
             provider=NO_ADDRESS,
+            permit=NO_PERMIT,
+            slot=NO_SLOT,
         )
         return replace(body, **changes)
 

@@ -5,11 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chain.ledger import AgendaItem, AgendaKind, AgendaLength, Namespace, agenda_key, height_key
-from chain.types import NO_ADDRESS, NO_JOB, Grains
+from chain.ledger import (
+    GOVERNED_KEY,
+    NOTHING_GOVERNED,
+    AgendaItem,
+    AgendaKind,
+    AgendaLength,
+    Namespace,
+    agenda_key,
+    height_key,
+)
+from chain.types import NO_ADDRESS, NO_JOB, NO_PERMIT, Grains, Height
 from genesis.spec import Allocation, ChainSpec, FoundingValidator
 from tests.acts import GOOD, Acts, commitment, seal
+from tests.acts_jobs import LARGEST as LARGEST  # tests at the edges need it, too: re-exported
+from tests.acts_jobs import NO_SLOT
 from tests.builders import TILE, key
+from tests.model.governance import books_of
 from tests.model.state import WEIGHTS_PRUNED, Item
 from tests.twins import Twins, short_lives
 
@@ -126,6 +138,16 @@ class Edge:
         here += [(WEIGHTS_PRUNED, b"", 10**6)] * (steps - len(here))
         self.twins.begin()
 
+    def pause(self, *kinds: str) -> None:
+        """Start the next block on a state in which governance has paused these kinds for that block."""
+        self.twins.end(WATCHER.address)
+        until = self.twins.model.height + 1
+        books = books_of(self.twins.model)
+        books.touched, books.paused, books.paused_until = True, list(kinds), until
+        governed = NOTHING_GOVERNED.but(paused=kinds, paused_until=Height(until))
+        self.twins.ledger.put({GOVERNED_KEY: governed.to_bytes()})
+        self.twins.begin()
+
 
 def founded_by(stakes: dict[int, int]) -> ChainSpec:
     """The spec with these validators: number of a test person to stake."""
@@ -142,8 +164,7 @@ def order(**changes: Any) -> list[Any]:
         "most": U63_MAX,
         "deadline": 5,
         "provider": NO_ADDRESS,
+        "permit": NO_PERMIT,
+        "slot": NO_SLOT,
     }
     return list((fields | changes).values())
-
-
-LARGEST = [[[65_536, 16_384, 1], [1_024, 16_384, 1]], [[1, [0, 1]]]]

@@ -23,7 +23,7 @@ from chain.errors import LocalFault, TileworkError
 from chain.keys import SigningKey
 from chain.kv import KV, MemoryKV
 from chain.tensors import DType, TensorInfo
-from chain.types import NO_ADDRESS, Address, Grains, Height, JobId, TensorRoot
+from chain.types import NO_ADDRESS, NO_PERMIT, Address, Grains, Height, JobId, TensorRoot
 from compute.engines.numpy_blocks import NumpyEngine
 from compute.engines.select import AUTO
 from compute.messages import (
@@ -47,6 +47,7 @@ from node.mining.devices import Device
 from p2p.memory import MemoryHub
 from tests.builders import KIND_OF, funded_spec, key
 from vm.envelope import Transaction
+from vm.jobs.inputs import NO_SLOT
 from vm.jobs.record import Job, Status, job_id, load_job
 from vm.kinds.jobs import JobOpen
 from vm.tensor.program import gemm_program
@@ -275,7 +276,7 @@ class World:
             for m in (a, b_t)
         )
         program = gemm_program(a.shape[0], b.shape[1], a.shape[1])
-        body = JobOpen(program, roots, Grains(10**9), Grains(10**12), 30, provider)
+        body = JobOpen(program, roots, Grains(10**9), Grains(10**12), 30, provider, NO_PERMIT, NO_SLOT)
         identity = job_id(key(PAYER).address, node.mempool.next_nonce(key(PAYER).address))
         await self.submit(node, key(PAYER), body)
         return identity

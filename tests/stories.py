@@ -9,12 +9,19 @@ from collections.abc import Callable, Sequence
 from hypothesis import strategies as st
 
 from tests.acts import EVERYBODY, Act, Acts
+from tests.acts_accounts import KEYS
+from tests.acts_assets import ASSETS
+from tests.acts_governance import GOVERN
 from tests.acts_jobs import JOBS
 from tests.acts_money import MONEY
+from tests.acts_providers import PROVIDERS
+from tests.acts_stakes import STAKES, TROUBLE
 from tests.twins import Twins
 
 AMOUNTS = (0, 1, 999, 1_000, 10**9, 900_000 * 10**9, (1 << 63) - 1)
 OFTEN = (*MONEY, *JOBS, *["push"] * 20)
+EVERYTHING = (*OFTEN, *STAKES, *TROUBLE, *ASSETS, *KEYS, *GOVERN, *PROVIDERS)
+"""Acts of every family."""
 Wait = Callable[[Twins, random.Random], int]
 """How many empty blocks come next."""
 

@@ -14,6 +14,8 @@ from vm.kinds import (
     jobs,
     keys,
     operators,
+    permits,
+    providers,
     sales,
     sessions,
     staking,
@@ -31,6 +33,8 @@ _FAMILIES = (
     assets,
     sales,
     attestations,
+    permits,
+    providers,
     governance,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ import click
 
 from node.amounts import scaled, tile
 from node.cli.context import connect, json_amounts_option, json_option, rpc_option, show
-from node.cli.errors import REFUSED, CommandFailed
+from node.cli.errors import REFUSED, CommandFailed, unfulfilled
 from node.cli.files import read_bounded, write_file
+
+POLL_S = 0.4
 
 
 @click.group()
 def block() -> None:
-    """Blocks: show one, save its proof, verify one from its bytes."""
+    """Blocks: show one, wait for one, save its proof, verify one from its bytes."""
 
 
 @block.command("show")
@@ -39,6 +42,41 @@ def show_block(identity: str, out: Path | None, url: str | None, as_json: bool) 
         show(form)
     else:
         _tell(form)
+
+
+@block.command()
+@click.argument("height", metavar="HEIGHT|+BLOCKS")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.IntRange(min=0),
+    default=600,
+    show_default=True,
+    help="Seconds to wait.",
+)
+@rpc_option
+@json_option
+def wait(height: str, timeout_s: int, url: str | None, as_json: bool) -> None:
+    """Return once the chain has a HEIGHT, or so many +BLOCKS more than now.
+
+    An epoch of the chain, a vote or a delay is over at a height: this waits for it.
+    """
+    digits = height.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 16):
+        raise click.UsageError(f"{height!r} is no height, and no number of blocks like +16.")
+    deadline = time.monotonic() + timeout_s
+    with connect(url) as client:
+        head: int = client.call("chain_status")["height"]
+        wanted = int(digits) + (head if height.startswith("+") else 0)
+        while head < wanted:
+            if time.monotonic() > deadline:
+                raise unfulfilled(f"BLOCK_TIMEOUT: at height {head}, not yet {wanted}, after {timeout_s} s.")
+            time.sleep(POLL_S)
+            head = client.call("chain_status")["height"]
+    if as_json:
+        show({"height": head})
+    else:
+        click.echo(f"height {head}")
 
 
 @block.command()

@@ -18,6 +18,7 @@ from node.cli.context import (
     show,
     signing_key,
 )
+from node.cli.hexadecimal import Hex
 
 if TYPE_CHECKING:
     from chain.keys import SigningKey
@@ -66,6 +67,12 @@ def job() -> None:
 @click.option(
     "--provider", metavar="ADDRESS|NAME", help="Only this provider may take it.  [default: anybody]"
 )
+@click.option("--permit", type=Hex(32, 32), metavar="ID", help="A permit on guarded data that it is given.")
+@click.option(
+    "--slot",
+    type=click.IntRange(0, 7),
+    help="Slot in which you bought the use of guarded data that it is given.",
+)
 @click.option("--wait", is_flag=True, help="Follow it to settlement, as `job wait` does.")
 @_TIMEOUT
 @key_option
@@ -78,6 +85,8 @@ def submit(
     price_per_gmac: int | None,
     deadline_blocks: int | None,
     provider: str | None,
+    permit: str | None,
+    slot: int | None,
     wait: bool,
     timeout_s: int,
     key_name: str | None,
@@ -86,11 +95,12 @@ def submit(
     as_json: bool,
 ) -> None:
     """Order the product A @ B."""
-    from chain.types import NO_ADDRESS
+    from chain.types import NO_ADDRESS, NO_PERMIT, PermitId
     from node.cli.sending import send, situation
     from node.matrix_files import check_product, load_matrix
     from node.orders import check_deadline, check_size, order, quote, upload
     from node.wallet import build, require_funds
+    from vm.jobs.inputs import NO_SLOT
     from vm.jobs.record import job_id
 
     a, b = load_matrix(file_a), load_matrix(file_b)
@@ -109,7 +119,15 @@ def submit(
         _warn_of_a_low_price(ask, quoted)
         roots = upload(client, a), upload(client, b.T.copy())
         now = situation(client, key)  # an upload takes time: the nonce may have been used meanwhile
-        transaction = build(now, key, "job.open", order(quoted, roots, blocks, chosen))
+        body = order(
+            quoted,
+            roots,
+            blocks,
+            chosen,
+            permit=NO_PERMIT if permit is None else PermitId(bytes.fromhex(permit)),
+            slot=NO_SLOT if slot is None else slot,
+        )
+        transaction = build(now, key, "job.open", body)
         require_funds(now, transaction, quoted.escrow_grains, "escrow")
         send(client, transaction)
         identity = job_id(key.address, now.nonce).hex()

@@ -19,6 +19,8 @@ GROUPS = {
     "model": ("node.cli.model", "model"),
     "stake": ("node.cli.stake", "stake"),
     "session": ("node.cli.session", "session"),
+    "gov": ("node.cli.gov", "gov"),
+    "provider": ("node.cli.provider", "provider"),
     "block": ("node.cli.block", "block"),
     "proof": ("node.cli.proof", "proof"),
     "work": ("node.cli.work", "work"),

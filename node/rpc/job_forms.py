@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from chain.types import JobId
+from chain.types import NO_PERMIT, JobId
 from genesis.spec import JobRules
 from node.rpc.backend import ChainView
 from node.rpc.forms import Json, address_form, event_form
@@ -46,6 +46,7 @@ async def job_form(identity: JobId, job: Job, chain: ChainView) -> Json:
         "price_per_gmac_grains": job.price_per_gmac_grains,
         "deadline_blocks": job.deadline_blocks,
         "chosen_provider": address_form(prefix, job.chosen_provider),
+        "permit": job.permit.hex() if job.permit != NO_PERMIT else None,
         "escrow_price_grains": job.escrow_price_grains,
         "escrow_protocol_grains": job.escrow_protocol_grains,
         "escrow_audit_grains": job.escrow_audit_grains,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from chain.tensors import DType, TensorInfo
-from chain.types import NO_ADDRESS, Grains
+from chain.types import NO_ADDRESS, NO_PERMIT, Grains
 from tests.builders import key
 from tests.node_world import PAYER, World, four_nodes, world
+from vm.jobs.inputs import NO_SLOT
 from vm.jobs.record import Status, Verdict, job_id
 from vm.kinds.jobs import JobClaim, JobCommit, JobOpen
 from vm.tensor.program import Op, gemm_program
@@ -34,7 +35,9 @@ async def test_a_job_with_another_shape_than_its_roots_costs_no_peer_anything(tm
         program = gemm_program(
             4_000_000 // 1000, 33, 1000
         )  # rows so long that one chunk of them is more than is served
-        body = JobOpen(program, job.input_roots, Grains(10**9), Grains(10**12), 30, NO_ADDRESS)
+        body = JobOpen(
+            program, job.input_roots, Grains(10**9), Grains(10**12), 30, NO_ADDRESS, NO_PERMIT, NO_SLOT
+        )
         await net.submit(payer_node, key(PAYER), body)
         ended = await net.until_status(payer_node, lying, Status.EXPIRED, Status.CLAIMED)
         assert ended.status is Status.EXPIRED

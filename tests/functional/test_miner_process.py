@@ -18,13 +18,14 @@ import pytest
 
 from chain.bech32m import encode_address
 from chain.errors import LocalFault
-from chain.types import NO_ADDRESS, Grains, Height, TensorRoot
+from chain.types import NO_ADDRESS, NO_PERMIT, Grains, Height, TensorRoot
 from genesis.json_form import to_json
 from node.devnet.ports import free_ports
 from node.keyfile import write_key
 from node.rpc.client import RpcClient
 from tests.builders import funded_spec, key
 from vm.envelope import Transaction
+from vm.jobs.inputs import NO_SLOT
 from vm.kinds.jobs import JobOpen
 from vm.tensor.program import gemm_program
 
@@ -187,7 +188,7 @@ def opened(client: RpcClient, a: np.ndarray, b: np.ndarray) -> str:
         form = client.call("blob_put", rows=rows, columns=columns, dtype="int8", data=data)
         roots.append(TensorRoot(bytes.fromhex(form["root"])))
     program = gemm_program(a.shape[0], b.shape[1], a.shape[1])
-    body = JobOpen(program, tuple(roots), Grains(10**9), Grains(10**12), 600, NO_ADDRESS)
+    body = JobOpen(program, tuple(roots), Grains(10**9), Grains(10**12), 600, NO_ADDRESS, NO_PERMIT, NO_SLOT)
     unsigned = Transaction(
         1, SPEC.chain_id, "job.open", payer.address, 0, Grains(10**9), Grains(0), Height(10_000), body.to_bytes(), ()
     )  # fmt: skip

@@ -5,12 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 import node.provider
-from chain.types import Grains
+from chain.codec import pack
+from chain.hashing import Tag, h256
+from chain.types import NO_PERMIT, Grains, PermitId
 from node.job_watch import JobWatch
+from tests.asset_cases import publication
 from tests.builders import key
-from tests.node_world import PAYER, World, four_nodes, world
+from tests.node_world import PAYER, World, canonical_blocks, four_nodes, world
+from tests.provider_cases import permission, registration
+from vm.assets.permits import find_permit, program_digest
+from vm.assets.record import AssetType, asset_id, asset_key
+from vm.envelope import Transaction
+from vm.jobs.inputs import NO_SLOT
 from vm.jobs.record import Status, job_id
 from vm.kinds.jobs import JobOpen
+from vm.providers.record import activity_of
 
 A = np.random.default_rng(1).integers(-63, 64, (40, 70))
 B = np.random.default_rng(2).integers(-63, 64, (70, 33))
@@ -23,7 +32,9 @@ async def reopened(
     node_3, payer = net.nodes["node-3"], key(PAYER)
     first = node_3.mempool.next_nonce(payer.address)
     for _ in range(count):
-        body = JobOpen(program, roots, Grains(price_grains), Grains(10**12), 30, bytes(20))
+        body = JobOpen(
+            program, roots, Grains(price_grains), Grains(10**12), 30, bytes(20), NO_PERMIT, NO_SLOT
+        )
         await net.submit(node_3, payer, body)
     return [job_id(payer.address, first + number) for number in range(count)]
 
@@ -83,3 +94,60 @@ async def test_the_watch_survives_a_reorganisation_and_a_late_start(tmp_path, au
         assert early.under_way() == [identity]
         await net.until_status(payer_node, identity, Status.SETTLED)
         assert early.under_way() == []
+
+
+async def test_a_provider_on_the_list_sends_its_heartbeats(tmp_path, autojump_clock):
+    """Once an epoch and no more, from the node's own account; the one that is not on the list sends none."""
+    async with world(tmp_path) as net:
+        await four_nodes(net)
+        node_0 = net.nodes["node-0"]
+        await net.submit(node_0, key(0), registration())
+        await net.until(lambda: activity_of(node_0.chain.context(), key(0).address).listed == 1)
+        first = activity_of(node_0.chain.context(), key(0).address).heartbeat_epoch
+        await net.until(
+            lambda: activity_of(node_0.chain.context(), key(0).address).heartbeat_epoch >= first + 3
+        )
+        senders = [
+            (Transaction.from_bytes(data).sender, receipt.code)
+            for block in canonical_blocks(node_0)
+            for data, receipt in zip(
+                block.transactions, node_0.chain.receipts(block.header.id)[1:], strict=True
+            )
+            if Transaction.from_bytes(data).kind == "provider.heartbeat"
+        ]
+        assert {sender for sender, _ in senders} == {key(0).address}
+        assert len([code for _, code in senders if not code]) >= 3
+        assert len(senders) <= node_0.chain.head.height // net.spec.pace.epoch_blocks + 1
+
+
+async def test_a_run_that_its_permit_forbids_is_not_claimed(tmp_path, autojump_clock):
+    """The claim would fail and cost its fee: a node sees that before."""
+    async with world(tmp_path) as net:
+        await four_nodes(net)
+        payer_node, author = net.nodes["node-3"], key(6)
+        identity = await net.open_job(payer_node, A, B)
+        job = await net.until_status(payer_node, identity, Status.SETTLED)
+        await net.submit(
+            payer_node, author, publication("", type=AssetType.DATASET, content_root=job.input_roots[0])
+        )
+        asset = asset_id(author.address, 0)
+        await net.until(lambda: payer_node.chain.context().state.get(asset_key(asset)) is not None)
+        named = PermitId(
+            h256(Tag.PERMIT_ID, pack([author.address, payer_node.mempool.next_nonce(author.address)]))
+        )
+        code = (program_digest(job.program),)
+        await net.submit(payer_node, author, permission(asset, code=code, providers=(key(3).address,)))
+        await net.until(lambda: find_permit(payer_node.chain.context(), named) is not None)
+        named_job = job_id(key(PAYER).address, payer_node.mempool.next_nonce(key(PAYER).address))
+        body = JobOpen(
+            job.program, job.input_roots, Grains(10**9), Grains(10**12), 30, bytes(20), named, NO_SLOT
+        )
+        await net.submit(payer_node, key(PAYER), body)
+        await net.until_status(payer_node, named_job, Status.EXPIRED)
+        claims = [
+            Transaction.from_bytes(data).kind
+            for block in canonical_blocks(payer_node)
+            for data in block.transactions
+            if Transaction.from_bytes(data).kind == "job.claim"
+        ]
+        assert len(claims) <= 2, "those of the first job"

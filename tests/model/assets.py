@@ -117,6 +117,7 @@ def publish(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
         "royalties": royalties,
     }
     books.holdings[asset] = {"owner": sender, "versions": 0, "retired": 0, "deposit": DEPOSIT, "last_end": 0}
+    books.holdings[asset]["permits"] = 0
     add_version(model, asset, [0, content, size, manifest, ZERO])
 
 

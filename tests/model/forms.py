@@ -104,6 +104,15 @@ PUBLICATION = (
 SLOT, MARK = uint(0, 7), uint(0, 1)
 SHARE = uint(0, 10_000)
 
+DECLARATION = record(
+    *(several(text(128), 4), HASH, HASH, several(record(uint(1, 2), AMOUNT, AMOUNT), 8)),
+    *(AMOUNT, several(record(HASH, AMOUNT), 64), AMOUNT, text(32)),
+)
+PERMISSION = (
+    *(HASH, HASH, ADDRESS, several(HASH, 8), several(ADDRESS, 8)),
+    *(AMOUNT, uint(0, 2), AMOUNT, uint(1, 3), AMOUNT),
+)
+
 ENVELOPE_BYTES = 260 * 1024
 ENVELOPE = record(
     uint(1, 1),
@@ -153,7 +162,11 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
     "stake.undelegate": (3, 1024, record(ADDRESS, AMOUNT)),
     "stake.redelegate": (3, 1024, record(ADDRESS, ADDRESS, AMOUNT)),
     "stake.claim": (1, 1024, record(ADDRESS)),
-    "job.open": (3, 16_384, record(PROGRAM, several(HASH, 16), uint(1), AMOUNT, AMOUNT, ADDRESS)),
+    "job.open": (
+        3,
+        16_384,
+        record(PROGRAM, several(HASH, 16), uint(1), AMOUNT, AMOUNT, ADDRESS, HASH, uint(0, 8)),
+    ),
     "job.cancel": (1, 1024, record(HASH)),
     "job.claim": (1, 1024, record(HASH, uint(1))),
     "job.commit": (3, 2048, record(HASH, HASH, HASH, several(HASH, 8))),
@@ -163,6 +176,10 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
         record(HASH, uint(1, 1), uint(1, 2), HASH, uint(0, 3), HASH, HASH, uint(0, 0)),
     ),
     "challenge.prove": (30, 263_168, record(PROOF)),
+    "asset.permit": (3, 2048, record(*PERMISSION)),
+    "provider.register": (3, 8192, record(DECLARATION)),
+    "provider.update": (1, 8192, record(uint(1, 3), DECLARATION)),
+    "provider.heartbeat": (3, 1024, record(HASH)),
     "asset.publish": (3, 2048, record(*PUBLICATION)),
     "asset.version": (3, 1024, record(HASH, AMOUNT, HASH, AMOUNT, HASH, HASH)),
     "asset.transfer": (1, 1024, record(HASH, ADDRESS)),
@@ -204,5 +221,10 @@ def batch(value: Any) -> bool:
 def weight_of(kind: str, body: Any) -> int:
     if kind == "batch":
         return sum(weight_of(*operation) for operation in body[0])
-    parents = len(body[-1]) if kind == "asset.publish" else 0
-    return KINDS[kind][0] + parents
+    more = {
+        "asset.publish": lambda: len(body[-1]),
+        "job.open": lambda: (len(body[1]) + 1) // 2 + (body[6] != bytes(32)),
+        "provider.register": lambda: -(-len(body[0][5]) // 8),
+        "provider.update": lambda: -(-len(body[1][5]) // 8),
+    }
+    return KINDS[kind][0] + (more[kind]() if kind in more else 0)

@@ -27,7 +27,8 @@ MANY = 16
 """Proposals at a time, and depositors of one."""
 PAUSABLE = (
     *("job.open", "job.claim", "asset.publish", "asset.version", "asset.offer", "asset.acquire"),
-    *("stake.register", "stake.delegate", "session.grant"),
+    *("stake.register", "stake.delegate", "stake.redelegate"),
+    *("session.grant", "asset.permit", "provider.register"),
 )
 PROTECTED = "jobs.bonus_bp"
 BOUNDS = {
@@ -245,6 +246,7 @@ def propose(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
         "weights": {},
         "work": {},
         "decided": 0,
+        "runs": 0,
         "closed": 0,
         "failure": "",
     }
@@ -293,7 +295,7 @@ def in_phase(model: Model, name: bytes, status: int) -> bytes:
 def vote(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     """[GOV-VOTE]"""
     name, position, *ballot = body
-    books, state = books_of(model), model.state
+    books = books_of(model)
     require(sum(ballot) == 10_000, "FORM")
     proposal = books.proposals[in_phase(model, name, VOTING)]
     if model.acting is not None:
@@ -307,8 +309,7 @@ def vote(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     elif known is not None:
         known["ballot"] = ballot
     else:
-        mine = state.delegations.get((position, sender))
-        had = staking.shares_when(mine, proposal["epoch"]) if mine else 0
+        had = staking.grains_when(model, position, sender, proposal["epoch"])
         grains = min(had, proposal["weights"].get(position, 0) - books.taken(name, position))
         require(grains > 0, "NO_POWER")
         books.votes[name, position, sender] = {"ballot": ballot, "grains": grains}
@@ -365,9 +366,9 @@ def end_voting(model: Model, name: bytes) -> None:
         if not agreed or (pausing and yes < 2 * against):
             close(model, name, REJECTED)
             return
-    proposal["status"] = PASSED
+    proposal |= {"status": PASSED, "runs": model.height + rules.timelock_blocks}
     settle(model, proposal)
-    model.schedule(model.height + rules.timelock_blocks, PROPOSAL_RUNS, name)
+    model.schedule(proposal["runs"], PROPOSAL_RUNS, name)
 
 
 def run(model: Model, name: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chain.hashing import Tag, h256
+from tests.model import permits, providers
 from tests.model.forms import in_range, pack, require
 from tests.model.fraud import INT32, judge, shape_of
 from tests.model.state import (
@@ -46,7 +47,7 @@ def trace_key(job_id: bytes, provider: bytes) -> bytes:
 
 
 def open_job(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
-    program, roots, offer, most, deadline, chosen = body
+    program, roots, offer, most, deadline, chosen, permit, _ = body
     rules = model.spec.jobs
     m, n, k = shape_of(program)
     require(len(roots) == 2, "PROGRAM_INPUTS")
@@ -57,6 +58,8 @@ def open_job(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     each = up(((m * k + k * n + m * n) * rules.audit_price_millis), 1000) + 2 * rules.attest_allowance_grains
     audit = in_range(rules.committee_size * each)
     require(in_range(price + protocol + audit) <= most, "ESCROW")
+    bond = max((price + protocol + audit) // 4, rules.bond_floor_grains)
+    permits.check_order(model, sender, body, bond)
     model.debit(sender, price + protocol + audit)
     job_id = h256(Tag.JOB_ID, pack(origin))
     model.state.jobs[job_id] = {
@@ -66,6 +69,7 @@ def open_job(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
         "offer": offer,
         "deadline_blocks": deadline,
         "chosen_provider": chosen,
+        "permit": permit,
         "status": OPEN,
         "macs": m * n * k,
         "opened": model.height,
@@ -106,15 +110,19 @@ def claim(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
     require(job["payer"] != sender, "SELF")
     require(job["chosen_provider"] in (NOBODY, sender), "NOT_CHOSEN")
     require(bid <= job["offer"], "BID")
+    bond = max(escrow_of(job) // 4, rules.bond_floor_grains)
+    if job["permit"] != ZERO:
+        permits.check_run(model, job["permit"], sender, bond)
     epoch = model.height // model.spec.pace.epoch_blocks
     require(len(judges(model, epoch, job["payer"], sender)) >= rules.committee_size, "NO_COMMITTEE")
     late_height = model.height + job["deadline_blocks"] + 1
     model.require_room(late_height)
-    bond = max(escrow_of(job) // 4, rules.bond_floor_grains)
     model.debit(sender, bond)
     job |= {"status": CLAIMED, "provider": sender, "bid": bid, "bond": bond}
     job |= {"claimed": model.height, "weights_epoch": epoch}
     model.schedule(late_height, JOB_LATE, job_id)
+    permits.use(model, job["permit"])
+    providers.recount(model, sender)
 
 
 def commit(model: Model, sender: bytes, origin: list[Any], body: Any) -> None:
@@ -285,6 +293,10 @@ def give_back(model: Model, job: Item, status: int) -> None:
 def close(model: Model, job: Item, status: int) -> None:
     assert job["status"] < SETTLED, "a job ends once"
     job |= {"status": status, "closed": model.height}
+    if job["provider"] != NOBODY:
+        providers.recount(model, job["provider"])
+    if status == SETTLED:
+        providers.settled(model, job["provider"], job["macs"])
 
 
 def judges(model: Model, epoch: int, payer: bytes, provider: bytes) -> list[tuple[bytes, int]]:

@@ -11,7 +11,16 @@ from chain.hashing import Tag, h256
 from chain.keys import address_of, verify
 from chain.types import PublicKey, Signature
 from genesis.spec import ChainSpec
-from tests.model import accounts, assets, departures, governance, jobs, staking
+from tests.model import (
+    accounts,
+    assets,
+    departures,
+    governance,
+    jobs,
+    permits,
+    providers,
+    staking,
+)
 from tests.model.books import Books
 from tests.model.forms import (
     BODY_BYTES,
@@ -35,13 +44,27 @@ from tests.model.state import (
     new_account,
 )
 
-EFFECTS = {**jobs.EFFECTS, **assets.EFFECTS, **accounts.EFFECTS, **governance.EFFECTS}
-AGENDA_STEPS = {**jobs.AGENDA_STEPS, **accounts.AGENDA_STEPS, **governance.AGENDA_STEPS}
+EFFECTS = {
+    **jobs.EFFECTS,
+    **assets.EFFECTS,
+    **accounts.EFFECTS,
+    **governance.EFFECTS,
+    **permits.EFFECTS,
+    **providers.EFFECTS,
+}
+AGENDA_STEPS = {
+    **jobs.AGENDA_STEPS,
+    **accounts.AGENDA_STEPS,
+    **governance.AGENDA_STEPS,
+    **permits.AGENDA_STEPS,
+}
 BOOKS: dict[str, Callable[[], Books]] = {
     "assets": assets.Assets,
     "accounts": accounts.Keys,
     "governance": governance.Governance,
     "departures": departures.Departures,
+    "permits": permits.Permits,
+    "providers": providers.Providers,
 }
 """One line here for each family."""
 TICKET_RING = 16

@@ -232,10 +232,13 @@ def remember(model: Model, operator: bytes, mine: dict[str, Any]) -> None:
         past[0][1] = 0
 
 
-def shares_when(mine: dict[str, Any], epoch: int) -> int:
-    """[STAKE-PAST]: what it had when an epoch began."""
-    later = [shares for since, shares in mine["past"] if since >= epoch]
-    return int(later[0] if later else mine["shares"])
+def grains_when(model: Model, operator: bytes, staker: bytes, epoch: int) -> int:
+    """[STAKE-PAST]: what a delegation had when an epoch began."""
+    mine = model.state.delegations.get((operator, staker))
+    if mine is None:
+        return 0
+    later = [grains for since, grains in mine["past"] if since >= epoch]
+    return int(later[0] if later else worth(model.state.pools[operator], mine["shares"]))
 
 
 def pay(model: Model, operator: bytes, staker: bytes) -> int:

@@ -20,7 +20,7 @@ from chain.errors import Missing
 from chain.keys import SigningKey
 from chain.kv import MemoryKV
 from chain.tensors import DType, TensorInfo, row_root
-from chain.types import Address, Grains, Hash32, Height, JobId, TensorRoot, TxId
+from chain.types import NO_PERMIT, Address, Grains, Hash32, Height, JobId, TensorRoot, TxId
 from compute.entries import seeded_entries
 from compute.spec.profiles import PROFILES
 from compute.spec.reference import reference_attempt
@@ -41,6 +41,7 @@ from p2p.memory import MemoryHub
 from tests.node_world import InlineCpu
 from vm.envelope import TRANSACTION_VERSION, Transaction
 from vm.jobs.committee import attest_commitment
+from vm.jobs.inputs import NO_SLOT
 from vm.jobs.record import Status, Verdict, job_id, load_job
 from vm.kinds.audits import JobAttest, Phase
 from vm.kinds.jobs import JobClaim, JobCommit, JobOpen
@@ -171,7 +172,9 @@ class MemoryNode:
         )
         program = gemm_program(a.shape[0], b.shape[1], a.shape[1])
         identity = job_id(ALICE.address, self.mempool.next_nonce(ALICE.address))
-        body = JobOpen(program, roots, Grains(10**9), Grains(10**12), 30, Address(bytes(20)))
+        body = JobOpen(
+            program, roots, Grains(10**9), Grains(10**12), 30, Address(bytes(20)), NO_PERMIT, NO_SLOT
+        )
         self.send(ALICE, "job.open", body)
         return identity
 

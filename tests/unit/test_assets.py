@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from chain.ledger import Namespace, state_key
-from chain.types import Grains, JobId, TensorRoot
+from chain.types import NO_PERMIT, Grains, JobId, TensorRoot
 from tests.asset_cases import (
     ASSET_FAILURES,
     AUTHOR,
@@ -176,6 +176,7 @@ def ran(market: Market, given: bytes, result: bytes, status: Status = Status.SET
         price_per_gmac_grains=1,
         deadline_blocks=1,
         chosen_provider=VALIDATOR.address,
+        permit=NO_PERMIT,
         height=1,
         escrow=(0, 0, 0),
     )

@@ -187,3 +187,12 @@ def test_ctrl_c_is_no_traceback(tilework: Tilework, monkeypatch: pytest.MonkeyPa
     ran = tilework("status", "--watch")
     assert ran.code == 130
     assert ran.err == "Error: interrupted.\n"
+
+
+def test_waiting_for_a_height(tilework: Tilework, node: MemoryNode) -> None:
+    head = node.chain.head.height
+    assert tilework.ok("block", "wait", "1") == f"height {head}\n"
+    assert tilework("block", "wait", "+0", "--json").json == {"height": head}
+    assert f"not yet {head + 1}" in tilework.refused(4, "block", "wait", "+1", "--timeout", "0")
+    for wrong in ("soon", "1.5", "+", "--", "9" * 16):
+        assert tilework("block", "wait", "--", wrong).code == 2

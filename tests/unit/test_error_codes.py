@@ -31,6 +31,7 @@ from tests.edges import (
     spec_with,
 )
 from tests.governance_cases import GOVERNANCE_FAILURES, RUN_FAILURES
+from tests.provider_cases import PROVIDER_FAILURES
 from tests.staking_cases import STAKE_FAILURES
 from vm.registry import KINDS
 
@@ -171,6 +172,11 @@ def filled(edge: Edge) -> str:
     return edge.transfer(1)
 
 
+def paused(edge: Edge) -> str:
+    edge.pause("job.open")
+    return edge.send(PAYER, "job.open", order())
+
+
 ENVELOPES: dict[str, Callable[[Edge], str]] = {
     "ENC": lambda edge: edge.transfer(1, version=2),
     "KIND": lambda edge: edge.send(PAYER, "mint", []),
@@ -179,6 +185,7 @@ ENVELOPES: dict[str, Callable[[Edge], str]] = {
     "CHAIN_ID": lambda edge: edge.transfer(1, chain_id=b"elsewhere"),
     "BAD_AUTH": lambda edge: edge.transfer(1, sender=WATCHER.address),
     "BLOCK_FULL": filled,
+    "PAUSED": paused,
     "EXPIRED": lambda edge: edge.transfer(1, valid_until=0),
     "NONCE": lambda edge: edge.transfer(1, nonce=1),
     "RANGE": lambda edge: edge.transfer(1, tip=U63_MAX),
@@ -212,15 +219,17 @@ def test_a_transaction_that_may_not_be_in_a_block(code: str) -> None:
 # -- the lists are complete -------------------------------------------------------------------------------------------
 
 
+EVERY_FAILURE = (*FAILURES, *ASSET_FAILURES, *STAKE_FAILURES, *PROVIDER_FAILURES, *GOVERNANCE_FAILURES)
+
+
 def test_every_declared_failure_has_a_case() -> None:
     declared = {(kind.name, rule.code) for kind in KINDS.values() for rule in kind.rules}
-    cases = {*FAILURES, *ASSET_FAILURES, *STAKE_FAILURES, *GOVERNANCE_FAILURES}
-    assert declared == cases | {("job.attest", code) for code in ATTESTATIONS}
+    assert declared == set(EVERY_FAILURE) | {("job.attest", code) for code in ATTESTATIONS}
 
 
 def test_every_code_in_the_text_of_the_program_has_a_case() -> None:
     """Literal codes of `Invalid`, `Rule` and `check` anywhere below vm/."""
-    cases = {code for _, code in (*FAILURES, *ASSET_FAILURES, *STAKE_FAILURES, *GOVERNANCE_FAILURES)}
+    cases = {code for _, code in EVERY_FAILURE}
     cases |= set(ATTESTATIONS) | set(ENVELOPES) | set(RUN_FAILURES)
     written = {"ENC" if code.startswith("ENC_") else code for code in codes_in_text()}
     assert written - cases == set()

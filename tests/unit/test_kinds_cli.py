@@ -132,6 +132,10 @@ def test_a_batch_and_nested_records_are_json(tilework: Tilework, node: MemoryNod
         "30",
         "--provider",
         "none",
+        "--permit",
+        "00" * 32,
+        "--slot",
+        "8",
     )
     assert "JobOpened" in tilework.ok(*order, "--dry-run")
 

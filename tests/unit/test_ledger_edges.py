@@ -341,6 +341,19 @@ FAILING: dict[str, tuple[str, Callable[[Edge], list[Any]]]] = {
     "asset.offer": ("NOT_OWNER", lambda edge: [sold(edge), 0, 1, 0, 0, 0, 0, 1]),
     "asset.acquire": ("BALANCE", lambda edge: [sold(edge), 0, U63_MAX, 1, PAYER.address, 0]),
     "asset.attest": ("ROLE", lambda edge: [sold(edge), 1, 3, 0, bytes(32), "risk", 1, bytes(32), bytes(32)]),
+    "account.set_auth": ("DELAY", lambda edge: [1, [[PAYER.public_key, 1]], 0]),
+    "session.grant": (
+        "SELF",
+        lambda edge: [PAYER.public_key, ["transfer"], 1, 0, 0, [], [], 0, 0, 99],
+    ),
+    "session.revoke": ("NOT_FOUND", lambda edge: [bytes(32)]),
+    "asset.permit": (
+        "NOT_FOUND",
+        lambda edge: [bytes(32), bytes(32), bytes(20), [bytes(32)], [], 0, 0, 1, 1, 99],
+    ),
+    "provider.register": ("TEXT", lambda edge: [[[""], bytes(32), bytes(32), [], 0, [], 0, ""]]),
+    "provider.update": ("NOT_FOUND", lambda edge: [1, [[], bytes(32), bytes(32), [], 0, [], 0, ""]]),
+    "provider.heartbeat": ("NOT_FOUND", lambda edge: [bytes(32)]),
 }
 
 

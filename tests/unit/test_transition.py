@@ -142,7 +142,7 @@ def test_automatic_steps_run_in_the_order_they_were_asked_for() -> None:
 def test_a_block_full_of_jobs_ends_a_block_full_of_jobs_later() -> None:
     """As many automatic steps as the weight limit admits run at their height, and the receipt holds their events."""
     plain = funded_spec()
-    spec = replace(plain, money=replace(plain.money, block_weight_limit=600))
+    spec = replace(plain, money=replace(plain.money, block_weight_limit=800))
     ledger = Ledger(spec)
     case = Case(ledger=ledger)
     first = len(ledger.mine(*(ledger.sign(case.payer, case.open_body()) for _ in range(200))))

@@ -19,3 +19,9 @@ DEPOSIT_GRAINS = GRAINS_PER_TILE
 """Locked per asset that is not retired."""
 NOTICE_BLOCKS = 100
 """How long dearer terms wait."""
+MAX_CODE = 8
+"""Programs that a permit names."""
+MAX_PERMITTED = 8
+"""Providers that a permit names."""
+PERMIT_DEPOSIT_GRAINS = GRAINS_PER_TILE // 10
+"""Locked per permit until it expires."""

@@ -86,13 +86,17 @@ class Asset(Record):
 
 @dataclass(frozen=True, slots=True)
 class Holding(Record):
-    """What changes about an asset; `granted_until` is the last height at which a grant that expires is still good."""
+    """What changes about an asset; `granted_until` is the last height at which a grant that expires is still good.
+
+    `permits` counts those that have not expired; while there is one, the content is guarded [ASSET-PERMIT].
+    """
 
     owner: Annotated[Address, Raw(20)]
     versions: Annotated[int, U63]
     retired: Annotated[int, Uint(1)]
     deposit_grains: Annotated[Grains, U63]
     granted_until: Annotated[Height, U63]
+    permits: Annotated[int, U63]
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,9 +80,9 @@ def end_voting(context: Context, item: AgendaItem) -> None:
         close(context, identity, proposal, _ENDS[decision])
         return
     returned = Grains(proposal.deposited_grains)
-    passed = give_back(context, proposal).but(status=ProposalStatus.PASSED)
-    put_proposal(context.state, identity, passed)
     runs = Height(context.height + rules.timelock_blocks)
+    passed = give_back(context, proposal).but(status=ProposalStatus.PASSED, runs_height=runs)
+    put_proposal(context.state, identity, passed)
     context.schedule(runs, AgendaKind.PROPOSAL_RUNS, identity)
     context.emit(ProposalPassed(identity, returned, runs))
 

@@ -100,6 +100,8 @@ class Proposal(Record):
     work_votes: Annotated[Tally, Nested(Tally)]
     decided_height: Annotated[Height, U63]
     """When voting ended."""
+    runs_height: Annotated[Height, U63]
+    """When what it decided happens."""
     closed_height: Annotated[Height, U63]
     failure: Annotated[str, Text(MAX_NAME_BYTES)]
     """Why what it decided could not be done: a code."""

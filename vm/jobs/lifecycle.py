@@ -22,6 +22,7 @@ from vm.events import Happening
 from vm.jobs import money
 from vm.jobs.committee import beacon, draw, eligible
 from vm.jobs.record import Attestation, Job, Status, Verdict, load_job, store_job
+from vm.providers.record import count_end
 
 NO_HASH = Hash32(ZERO_HASH)
 
@@ -212,6 +213,7 @@ def slash(context: Context, job_id: JobId, job: Job, provers: Sequence[Address])
 def close(context: Context, job_id: JobId, job: Job, status: Status) -> None:
     """Enter a terminal state; there is no way out of one."""
     assert not Status(job.status).terminal
+    count_end(context, job.provider, job.macs if status is Status.SETTLED else 0)
     store_job(context, job_id, replace(job, status=status, closed_height=Height(context.height)))
 
 

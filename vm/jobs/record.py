@@ -16,7 +16,7 @@ from chain.codec import U63, Nested, OneOf, Raw, Record, Seq, Uint, pack
 from chain.errors import Invalid
 from chain.hashing import Tag, h256
 from chain.ledger import Namespace, state_key
-from chain.types import NO_ADDRESS, ZERO_HASH, Address, Grains, Hash32, Height, JobId, TensorRoot
+from chain.types import NO_ADDRESS, ZERO_HASH, Address, Grains, Hash32, Height, JobId, PermitId, TensorRoot
 from vm.context import Context
 from vm.tensor.program import MAX_INPUTS, Program
 
@@ -70,6 +70,8 @@ class Job(Record):
     price_per_gmac_grains: Annotated[Grains, U63]
     deadline_blocks: Annotated[int, U63]
     chosen_provider: Annotated[Address, Raw(20)]
+    permit: Annotated[PermitId, Raw(32)]
+    """Under which it may use somebody's dataset; zeros: it needs none."""
     status: Annotated[Status, OneOf(Status)]
     macs: Annotated[int, U63]
     opened_height: Annotated[Height, U63]
@@ -124,6 +126,7 @@ def new_job(
     price_per_gmac_grains: int,
     deadline_blocks: int,
     chosen_provider: Address,
+    permit: PermitId,
     height: int,
     escrow: tuple[int, int, int],
 ) -> Job:
@@ -136,6 +139,7 @@ def new_job(
         price_per_gmac_grains=Grains(price_per_gmac_grains),
         deadline_blocks=deadline_blocks,
         chosen_provider=chosen_provider,
+        permit=permit,
         status=Status.OPEN,
         macs=macs,
         opened_height=Height(height),

@@ -181,7 +181,7 @@ def _publish(act: Publication) -> None:
         royalties=act.royalties,
     )
     deposit = Grains(DEPOSIT_GRAINS)
-    add_asset(context, identity, facts, Holding(call.sender, 1, 0, deposit, Height(0)))
+    add_asset(context, identity, facts, Holding(call.sender, 1, 0, deposit, Height(0), 0))
     first = Version(0, body.content_root, body.size_bytes, body.manifest_root, NO_JOB, 0, height)
     add_version(context, identity, 1, first)
     context.emit(AssetPublished(identity, call.sender, body.type, body.content_root, deposit))

@@ -123,6 +123,7 @@ def _new_proposal(act: Act[GovPropose]) -> Proposal:
         work_blocks=0,
         work_votes=NO_VOTES,
         decided_height=Height(0),
+        runs_height=Height(0),
         closed_height=Height(0),
         failure="",
     )

@@ -9,15 +9,29 @@ from typing import Annotated, ClassVar
 from chain.codec import U63, Raw, Record, Seq, Uint
 from chain.doc import Doc
 from chain.ledger import AgendaKind, Weight
-from chain.types import NO_ADDRESS, Address, Grains, Hash32, Height, JobId, TensorRoot
+from chain.types import (
+    NO_ADDRESS,
+    NO_PERMIT,
+    Address,
+    AssetId,
+    Grains,
+    Hash32,
+    Height,
+    JobId,
+    PermitId,
+    TensorRoot,
+)
 from vm.act import Act, affords
+from vm.assets.permits import Permit, find_permit, permit_key
 from vm.events import Happening
 from vm.jobs import money
 from vm.jobs.act import EXISTS, OnJob, in_status
 from vm.jobs.committee import eligible
+from vm.jobs.inputs import NO_SLOT, guarded_datasets, refused_order, refused_run
 from vm.jobs.lifecycle import JobRefunded, load_weights, refund
 from vm.jobs.record import Status, job_id, new_job, store_job
 from vm.kind import Family, Kind
+from vm.providers.record import count_claim
 from vm.rules import Refusal, Rule, check, guarded
 from vm.tensor.program import MAX_INPUTS, PROGRAM_RULES, Gemm, Program, resolve
 from vm.tensor.trace import TraceRecord, trace_key, verify_result
@@ -41,6 +55,12 @@ class JobOpen(Record):
     max_price_grains: Annotated[Grains, U63, Doc("bound on the whole escrow, fees of the job included")]
     deadline_blocks: Annotated[int, U63, Doc("blocks from claim to commitment")]
     provider: Annotated[Address, Raw(20), Doc("who alone may claim it; zeros mean anybody")]
+    permit: Annotated[PermitId, Raw(32), Doc("a permit on a guarded dataset that it is given; zeros: none")]
+    slot: Annotated[
+        int,
+        Uint(NO_SLOT),
+        Doc(f"slot of the payer's grants on guarded datasets that it is given; {NO_SLOT}: none"),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +84,17 @@ class Order(Act[JobOpen]):
     def escrow(self) -> tuple[int, int, int]:
         """(price, protocol fee, audit fee) in grains.  Raises: Invalid RANGE."""
         return money.escrow(self.context.spec.jobs, self.shape, self.body.price_per_gmac_grains)
+
+    @cached_property
+    def guarded(self) -> list[AssetId]:
+        """Datasets among the inputs that only a permit makes available."""
+        body = self.body
+        return list(guarded_datasets(self.context, self.call.sender, body.slot, body.input_roots))
+
+    @cached_property
+    def permit(self) -> Permit | None:
+        """The permit that is named, if it has not expired."""
+        return find_permit(self.context, self.body.permit)
 
 
 def _runs(act: Order) -> None:
@@ -100,6 +131,29 @@ def _within_the_offer(act: Order) -> Refusal | None:
     return None
 
 
+def _permitted(act: Order) -> Refusal | None:
+    body, permit = act.body, act.permit
+    if body.permit == NO_PERMIT:
+        return None
+    named = None if body.provider == NO_ADDRESS else body.provider
+    bond = money.bond(act.context.spec.jobs, sum(act.escrow))
+    refusal = refused_run(act.context, permit, named, bond)
+    if refusal is not None or permit is None:
+        return refusal
+    if permit.asset not in act.guarded:
+        return Refusal(permit.asset, "a permit on a dataset that needs one")
+    return refused_order(act.context, permit, act.call.sender, body.program)
+
+
+def _data_available(act: Order) -> Refusal | None:
+    for dataset in act.guarded:
+        if act.permit is None or act.permit.asset != dataset:
+            return Refusal(
+                dataset, "datasets of one's own, or with a good grant from `slot`, or with a permit"
+            )
+    return None
+
+
 def _open(act: Order) -> None:
     context, body, call = act.context, act.body, act.call
     context.debit(call.sender, sum(act.escrow))
@@ -113,6 +167,7 @@ def _open(act: Order) -> None:
         price_per_gmac_grains=body.price_per_gmac_grains,
         deadline_blocks=body.deadline_blocks,
         chosen_provider=body.provider,
+        permit=body.permit,
         height=context.height,
         escrow=act.escrow,
     )
@@ -128,6 +183,7 @@ OPEN = Kind(
     JobOpen,
     who="anyone: the payer",
     weight=3,
+    weigh=lambda body: 3 + (len(body.input_roots) + 1) // 2 + int(body.permit != NO_PERMIT),
     max_bytes=1 << 14,
     act=Order,
     checks=(
@@ -137,6 +193,17 @@ OPEN = Kind(
         check("SELF", "the chosen provider is not the payer", _for_another),
         guarded((Rule("RANGE", "the escrow stays below 2^63 grains"),), _escrow_countable),
         check("ESCROW", "the escrow is at most `max_price_grains`", _within_the_offer),
+        check(
+            "PERMIT",
+            "a permit that is named is on a guarded dataset among the inputs, has a run left, and allows payer, "
+            "program, bond and chosen provider",
+            _permitted,
+        ),
+        check(
+            "NO_GRANT",
+            "every guarded dataset among the inputs is the payer's, or has a good grant from `slot`, or the permit",
+            _data_available,
+        ),
         affords(lambda act: sum(act.escrow), "the payer has the escrow besides the fee"),
     ),
     effect=_open,
@@ -205,6 +272,15 @@ class JobClaimed(Happening):
     bond_grains: Annotated[Grains, U63, Doc("what it locked")]
 
 
+@dataclass(frozen=True, slots=True)
+class PermitUsed(Happening):
+    """A run on a dataset was taken under a permit."""
+
+    permit: Annotated[PermitId, Raw(32), Doc("its id")]
+    job: Annotated[JobId, Raw(32), Doc("the job")]
+    runs_left: Annotated[int, U63, Doc("how many are left")]
+
+
 class Claim(OnJob):
     """The epoch whose weights are frozen, and who of them may judge."""
 
@@ -220,6 +296,11 @@ class Claim(OnJob):
     def bond_grains(self) -> int:
         return money.bond(self.context.spec.jobs, self.job.escrow_grains)
 
+    @cached_property
+    def permit(self) -> Permit | None:
+        """That of the job, if it has not expired."""
+        return find_permit(self.context, self.job.permit)
+
 
 def _not_the_payer(act: Claim) -> Refusal | None:
     return Refusal("the payer", "another account") if act.job.payer == act.call.sender else None
@@ -233,6 +314,12 @@ def _chosen(act: Claim) -> Refusal | None:
 def _cheap_enough(act: Claim) -> Refusal | None:
     bid, limit = act.body.bid_per_gmac_grains, act.job.price_per_gmac_grains
     return Refusal(bid, f"at most {limit}") if bid > limit else None
+
+
+def _run_permitted(act: Claim) -> Refusal | None:
+    if act.job.permit == NO_PERMIT:
+        return None
+    return refused_run(act.context, act.permit, act.call.sender, act.bond_grains)
 
 
 def _enough_judges(act: Claim) -> Refusal | None:
@@ -260,8 +347,13 @@ def _claim(act: Claim) -> None:
         weights_epoch=act.epoch,
     )
     store_job(context, act.job_id, claimed)
+    count_claim(context, sender)
     context.schedule(claimed.commit_deadline + 1, AgendaKind.JOB_LATE, act.job_id)
     context.emit(JobClaimed(act.job_id, sender, Grains(act.bond_grains)))
+    if act.permit is not None:
+        used = act.permit.but(runs=act.permit.runs + 1)
+        context.state.store(permit_key(act.job.permit), used)
+        context.emit(PermitUsed(act.job.permit, act.job_id, used.max_runs - used.runs))
 
 
 CLAIM = Kind(
@@ -278,6 +370,11 @@ CLAIM = Kind(
         check("SELF", "the sender is not the payer", _not_the_payer),
         check("NOT_CHOSEN", "the sender is the chosen provider, if there is one", _chosen),
         check("BID", "the bid is at most the payer's price", _cheap_enough),
+        check(
+            "PERMIT",
+            "the permit that the job needs has a run left, and allows provider and bond",
+            _run_permitted,
+        ),
         check("NO_COMMITTEE", "`committee_size` validators are neither payer nor provider", _enough_judges),
         guarded(
             (Rule("AGENDA_FULL", "the height after the deadline has room for a step"),), _agenda_has_room
@@ -285,7 +382,7 @@ CLAIM = Kind(
         affords(lambda act: act.bond_grains, "the provider has the bond besides the fee"),
     ),
     effect=_claim,
-    events=(JobClaimed,),
+    events=(JobClaimed, PermitUsed),
     pausable=True,
 )
 
