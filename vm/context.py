@@ -118,24 +118,26 @@ class Context:
         account = self.account(address)
         if account.balance_grains < amount:
             raise Invalid("BALANCE", found=account.balance_grains, allowed=f"at least {amount} grains")
-        self._count(address, amount)
-        self.put_account(address, account.but(balance_grains=Grains(account.balance_grains - amount)))
+        if self.spender is not None:
+            self._count(address, amount)
+        self.put_account(address, account.but(balance_grains=account.balance_grains - amount))
 
     def use_nonce(self, address: Address, fee_grains: int) -> None:
         """Count a transaction of an account that holds the fee, and take the fee; the caller puts it somewhere.
 
         Raises: Invalid SCOPE as `debit` does.
         """
-        self._count(address, fee_grains)
+        if self.spender is not None:
+            self._count(address, fee_grains)
         account = self.account(address)
-        balance = Grains(account.balance_grains - fee_grains)
+        balance = account.balance_grains - fee_grains
         self.put_account(address, account.but(nonce=account.nonce + 1, balance_grains=balance))
 
     def credit(self, address: Address, amount: int) -> None:
         """Put coins, taken from somewhere by the caller, into a balance; nothing happens for zero."""
         if amount:
             account = self.account(address)
-            self.put_account(address, account.but(balance_grains=Grains(add(account.balance_grains, amount))))
+            self.put_account(address, account.but(balance_grains=add(account.balance_grains, amount)))
 
     def _count(self, address: Address, amount: int) -> None:
         """Count what a session key spends of its owner's money [SESSION-LIMITS]."""

@@ -51,8 +51,9 @@ class Overlay:
     def load(self, key: StateKey, kind: type[R]) -> R | None:
         """The record under `key`, decoded; None if there is none.  Raises: Invalid ENC_* if it is of another kind."""
         for layer in self._layers:
-            if key in layer:
-                record = layer[key][1]
+            entry = layer.get(key)
+            if entry is not None:
+                record = entry[1]
                 if type(record) is kind:
                     return record
                 data = _encoded(layer, key)

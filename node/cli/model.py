@@ -161,6 +161,8 @@ def _facts(form: dict[str, Any], heights: Heights) -> Iterator[str]:
         if int(form[f"{name}_root"], 16):
             yield f"  {name:<11}  {form[f'{name}_root']}"
     yield f"  deposit      {money(form['deposit_grains'])}{_back(form, heights)}"
+    if form["permits"]:
+        yield f"  guarded      while {form['permits']} of its permits last: jobs on it need one, or a grant"
     yield f"  earned       {money(form['earned_grains'])} not taken yet by the owner"
     yield "versions:"
     rows = [_version_row(each, heights) for each in form["version_list"]]

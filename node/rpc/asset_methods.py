@@ -52,6 +52,11 @@ MAX_ANCESTORS = 128
         Field("parents", Form.LIST, "what it is made from, as published"),
         Field("deposit_grains", Form.GRAINS, "locked until it is retired"),
         Field("granted_until", Form.INTEGER, "last height of any grant that ends; 0: none"),
+        Field(
+            "permits",
+            Form.INTEGER,
+            "how many have not expired; while there is one, jobs need one, or a grant",
+        ),
         Field("earned_grains", Form.GRAINS, "earned for its present owner and not taken yet"),
         Field("derivatives", Form.TEXT, "FORBIDDEN or ALLOWED"),
         Field("min_derivative_share_bp", Form.INTEGER, "what it asks of descendants"),

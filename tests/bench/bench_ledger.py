@@ -1,10 +1,13 @@
 """Blocks of signed transfers at size, end to end: checks with signatures, transition, state root, durable batch.
 
-    python -m tests.bench.bench_ledger [accounts ...]      default 10000 100000 1000000; 4000000 takes minutes more
+    python -m tests.bench.bench_ledger [--peers PYTHON] [accounts ...]
+
+Without numbers of accounts it takes 10,000, 100,000 and 1,000,000; 4,000,000 takes minutes more. PYTHON is an
+interpreter that has py-evm, which then takes in blocks of native transfers in the same run (see peer_py_evm.py).
 
 A founder process fills the state, makes the blocks and copies the database; a fresh process takes the blocks in
 through `check_block` and `Chain.add`, every batch on disk before the next, so its caches hold what a node's would and
-its memory is a node's. Rounds of the three cases are interleaved; figures are medians:
+its memory is a node's. Rounds of the three cases are interleaved; figures are medians, with the least and the most:
 
     cold     nothing known of the block, one thread: transfers per second of CPU time
     pool     every transaction was admitted by the mempool before: transfers per second of CPU time
@@ -15,6 +18,7 @@ Targets stand beside the figures; nothing here fails because of a slow machine.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import hashlib
 import json
@@ -167,8 +171,8 @@ def take(directory: Path) -> dict[str, Any]:
         case = CASES[number % len(CASES)]
         measured.setdefault((len(block.transactions), case), []).append(_import(chain, block, case))
     for (size, case), seconds in measured.items():
-        taken = statistics.median(wall if case == "two" else cpu for cpu, wall in seconds)
-        result[f"{case} {size}"] = size / taken
+        rates = [size / (wall if case == "two" else cpu) for cpu, wall in seconds]
+        result[f"{case} {size}"] = statistics.median(rates), min(rates), max(rates)
     status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     result["signature us"] = _signature_us(blocks[-1], chain.spec)
     result["rss MB"] = next(int(line.split()[1]) / 1000 for line in status if line.startswith("VmHWM"))
@@ -220,7 +224,7 @@ def _proofs(chain: Chain) -> dict[str, float]:
 # -- the table -------------------------------------------------------------------------------------------------------
 
 
-def main(sizes: tuple[int, ...]) -> None:
+def main(sizes: tuple[int, ...], peer: str | None) -> None:
     results = {}
     for accounts in sizes:
         with tempfile.TemporaryDirectory() as name:
@@ -231,9 +235,10 @@ def main(sizes: tuple[int, ...]) -> None:
             results[accounts] = json.loads(output)
             _show(accounts, results[accounts], time.perf_counter() - started)
     _show_growth(results)
+    _show_peer(results, peer)
 
 
-def _show(accounts: int, found: dict[str, float], took: float) -> None:
+def _show(accounts: int, found: dict[str, Any], took: float) -> None:
     print(f"{accounts:,} accounts ({took:.0f} s in all)")
     for case, unit, target in (
         ("cold", "CPU s", 6_000),
@@ -241,9 +246,10 @@ def _show(accounts: int, found: dict[str, float], took: float) -> None:
         ("pool", "CPU s", 11_000),
     ):
         for size in (SMALL, LARGE):
-            per_second = found[f"{case} {size}"]
+            median, least, most = found[f"{case} {size}"]
+            spread = f"({least:,.0f}-{most:,.0f})"
             print(
-                f"  {case:<5} {size:>5} per block {per_second:>8,.0f} transfers/{unit:<13} target {target:,}"
+                f"  {case:<5} {size:>5} per block {median:>8,.0f} {spread:<15} transfers/{unit:<13} target {target:,}"
             )
     print(f"  a signature alone takes {found['signature us']:.0f} us of CPU (55 on a quiet machine)")
     print(
@@ -256,20 +262,45 @@ def _show(accounts: int, found: dict[str, float], took: float) -> None:
     )
 
 
-def _show_growth(results: dict[int, dict[str, float]]) -> None:
-    """Cost per transfer against the smallest state, beside the growth of the logarithm."""
+def _show_growth(results: dict[int, dict[str, Any]]) -> None:
+    """Cost per transfer against the smallest state, beside the growth of the logarithm: at most 1 is the target."""
     smallest = min(results)
     for accounts, found in results.items():
-        for size in (SMALL, LARGE):
-            growth = results[smallest][f"cold {size}"] / found[f"cold {size}"]
-            logarithm = math.log(accounts) / math.log(smallest)
-            print(
-                f"growth {accounts:>9,} {size:>5} per block: cost x {growth:.2f}, log(accounts) x {logarithm:.2f}"
-            )
+        logarithm = math.log(accounts) / math.log(smallest)
+        for case in ("cold", "pool"):
+            for size in (SMALL, LARGE):
+                growth = results[smallest][f"{case} {size}"][0] / found[f"{case} {size}"][0]
+                print(
+                    f"growth {accounts:>9,} {case} {size:>5} per block: cost x {growth:.2f}, "
+                    f"log(accounts) x {logarithm:.2f}, ratio {growth / logarithm:.2f} (target 1)"
+                )
+
+
+def _show_peer(results: dict[int, dict[str, Any]], peer: str | None) -> None:
+    """Another node in the same run; the state nearest to its 10,000 accounts is the fair comparison."""
+    if peer is None:
+        print("peers skipped: no --peers PYTHON, an interpreter that has py-evm")
+        return
+    command = [peer, str(Path(__file__).with_name("peer_py_evm.py")), str(SMALL)]
+    process = subprocess.run(command, check=False, capture_output=True, text=True)
+    if process.returncode:
+        print(f"peers skipped: {peer} ended with {process.stderr.strip().splitlines()[-1:]}")
+        return
+    rate = json.loads(process.stdout)
+    print(
+        f"py-evm, in memory, 10,000 accounts: {rate['median']:,.0f} ({rate['least']:,.0f}-{rate['most']:,.0f}) "
+        "transfers/CPU s, cold import_block"
+    )
+    for accounts, found in results.items():
+        print(f"  {accounts:>9,} accounts, cold: {found[f'cold {SMALL}'][0] / rate['median']:.1f} x py-evm")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--take"]:
         print(json.dumps(take(Path(sys.argv[2]))))
     else:
-        main(tuple(map(int, sys.argv[1:])) or SIZES)
+        arguments = argparse.ArgumentParser()
+        arguments.add_argument("--peers", metavar="PYTHON")
+        arguments.add_argument("accounts", type=int, nargs="*", default=SIZES)
+        asked = arguments.parse_args()
+        main(tuple(asked.accounts), asked.peers)

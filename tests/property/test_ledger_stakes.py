@@ -40,18 +40,22 @@ DEPTHS = {
 def told(source: random.Random, blocks: int, twins: Twins, often: tuple[str, ...]) -> Counter[str]:
     """One story, mostly of stake, with a look around now and then."""
     seen: Counter[str] = Counter()
-    for _ in range(0, blocks, 10):
-        story(twins, source, 10, often, busy=12, waits=0.02)
+    for _ in range(0, blocks, 4):
+        story(twins, source, 4, often, busy=12, wait=now_and_then)
         seen.update(depths(twins))
     return seen + twins.seen
+
+
+def now_and_then(twins: Twins, source: random.Random) -> int:
+    """Empty blocks in which jails end and stake is paid out."""
+    return source.choice((4, 12, 31)) if source.random() < 0.03 else 0
 
 
 def stories(count: int, blocks: int, seed: int) -> Counter[str]:
     source = random.Random(seed)
     seen: Counter[str] = Counter()
     for number in range(count):
-        mostly = TROUBLE if number % 2 else ()
-        seen += told(source, blocks, Twins(), (*OFTEN, *STAKES * 3, *mostly * 2))
+        seen += told(source, blocks, Twins(), (*OFTEN, *STAKES * 4, *TROUBLE * (1 + number % 4)))
     return seen
 
 
@@ -75,12 +79,12 @@ def depths(twins: Twins) -> set[str]:
 
 
 def test_stories_of_stake_and_what_takes_it_away() -> None:
-    seen = stories(6, 70, seed=3)
+    seen = stories(8, 80, seed=1)
     assert not NAMES - set(seen)
     assert not DEPTHS - set(seen)
     assert {"jail", "slash"} <= set(seen)
     missing = FAILURES - RARE - set(seen)
-    assert len(missing) <= 3, missing  # of each there is a case in tests/staking_cases.py
+    assert len(missing) <= 4, missing  # of each there is a case in tests/staking_cases.py
 
 
 @pytest.mark.slow
@@ -104,5 +108,5 @@ def misread(wrong: ChainSpec) -> None:
     """Stories in which the model goes by another spec."""
     for seed in range(30):
         twins = Twins()
-        twins.model.spec = wrong
-        told(random.Random(seed), 80, twins, (*OFTEN, *STAKES * 3))
+        twins.model.founding = wrong
+        told(random.Random(seed), 80, twins, (*OFTEN, *STAKES * 3, *TROUBLE))

@@ -12,7 +12,9 @@ from chain.bech32m import encode_address
 from node.matrix_files import load_matrix
 from tests.unit.cli_runner import Tilework
 from tests.unit.rpc_node import ALICE, OPERATOR, PREFIX, MemoryNode, served
+from vm.jobs.inputs import NO_SLOT
 from vm.jobs.record import job_id
+from vm.kinds.jobs import JobOpen
 
 A = np.arange(-30, 30, dtype=np.int64).reshape(6, 10)
 B = np.arange(-35, 35, dtype=np.int8).reshape(10, 7)
@@ -90,6 +92,19 @@ def test_a_chosen_provider_and_deadline(tilework: Tilework, node: MemoryNode) ->
     node.mine()
     job = tilework("job", "show", form["id"], "--json").json
     assert (job["chosen_provider"], job["deadline_blocks"]) == (operator, 7)
+
+
+def test_a_permit_and_a_slot_are_named(tilework: Tilework, node: MemoryNode) -> None:
+    tilework.ok(*SUBMIT, "--permit", "ab" * 32, "--slot", "3")
+    (parsed,) = [parsed for _, parsed in node.mempool.candidates()]
+    assert isinstance(parsed.body, JobOpen)
+    assert (parsed.body.permit.hex(), parsed.body.slot) == ("ab" * 32, 3)
+    assert "hexadecimal" in tilework.usage(*SUBMIT, "--permit", "ab")
+    assert "--slot" in tilework.usage(*SUBMIT, "--slot", "8")
+    tilework.ok(*SUBMIT)
+    plain = [parsed.body for _, parsed in node.mempool.candidates()][-1]
+    assert isinstance(plain, JobOpen)
+    assert (plain.permit, plain.slot) == (bytes(32), NO_SLOT)
 
 
 def test_a_job_that_ends_badly_is_a_failure(tilework: Tilework, node: MemoryNode) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import FrozenInstanceError, dataclass, replace
 from typing import Annotated, Any
 
 import pytest
@@ -76,6 +76,16 @@ def test_a_changed_copy() -> None:
     assert GOOD.but() == GOOD
     with pytest.raises(TypeError):
         GOOD.but(unknown=1)
+
+
+def test_made_records_are_as_closed_as_any_other() -> None:
+    for made in (Mixed.from_bytes(GOOD.to_bytes()), GOOD.but(number=9)):
+        assert type(made) is Mixed
+        with pytest.raises(FrozenInstanceError):
+            made.number = 5  # type: ignore[misc]
+        with pytest.raises((AttributeError, TypeError)):
+            made.another = 5  # type: ignore[attr-defined]
+    assert hash(Mixed.from_bytes(GOOD.to_bytes())) == hash(GOOD)
 
 
 def test_the_packer_forgets_what_it_could_not_pack() -> None:

@@ -14,7 +14,7 @@ from chain.types import Address, Grains, Height, PublicKey, Signature
 from tests.builders import TILE, Ledger, key, refused
 from tests.cases import Case
 from vm.act import Act
-from vm.envelope import SIGNATURE_BYTES, Authorisation, Transaction
+from vm.envelope import SIGNATURE_BYTES, Authorisation, Transaction, unsigned_id
 from vm.execute import parse
 from vm.kinds.accounts import Transfer, Transferred
 from vm.registry import KINDS
@@ -61,6 +61,15 @@ def test_the_id_covers_everything_but_the_signature() -> None:
         assert altered.authorisations == transaction.authorisations
         with pytest.raises(Invalid):
             parse(altered.to_bytes(), CHAIN_ID)
+
+
+@pytest.mark.parametrize("signatures", [0, 1, 2, 15, 16])
+def test_the_id_can_be_read_off_the_bytes(signatures: int) -> None:
+    """[TX-ID] Fifteen and sixteen: the array of signatures gets a longer head."""
+    transaction = sample().with_signatures(
+        [Authorisation(PublicKey(bytes([number]) * 32), Signature(bytes(64))) for number in range(signatures)]
+    )
+    assert unsigned_id(transaction.to_bytes(), signatures) == transaction.id
 
 
 def test_bad_signatures() -> None:

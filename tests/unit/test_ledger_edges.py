@@ -347,6 +347,10 @@ FAILING: dict[str, tuple[str, Callable[[Edge], list[Any]]]] = {
         lambda edge: [PAYER.public_key, ["transfer"], 1, 0, 0, [], [], 0, 0, 99],
     ),
     "session.revoke": ("NOT_FOUND", lambda edge: [bytes(32)]),
+    "gov.propose": ("TEXT", lambda edge: [4, "", bytes(32), [], "", 0, bytes(20), 0, [], 0, 0]),
+    "gov.deposit": ("NOT_FOUND", lambda edge: [bytes(32), 1]),
+    "gov.vote": ("NOT_FOUND", lambda edge: [bytes(32), PAYER.address, 10_000, 0, 0, 0]),
+    "gov.cancel": ("NOT_FOUND", lambda edge: [bytes(32)]),
     "asset.permit": (
         "NOT_FOUND",
         lambda edge: [bytes(32), bytes(32), bytes(20), [bytes(32)], [], 0, 0, 1, 1, 99],

@@ -189,3 +189,13 @@ async def test_bounds_of_a_page(tmp_path: Path) -> None:
             await ask(node, "provider_list", limit=limit)
     with pytest.raises(Missing, match="PROVIDER_UNKNOWN"):
         await ask(node, "provider_get", address=ALICE_TEXT)
+
+
+def test_an_asset_says_that_it_is_guarded(tilework: Tilework, node: MemoryNode) -> None:
+    asset = asset_id(ALICE.address, node.mempool.next_nonce(ALICE.address))
+    node.send(ALICE, "asset.publish", publication("data", type=AssetType.DATASET))
+    node.mine()
+    assert "guarded" not in tilework.ok("model", "show", asset.hex())
+    node.send(ALICE, "asset.permit", permission(asset))
+    node.mine()
+    assert "guarded      while 1 of its permits last" in tilework.ok("model", "show", asset.hex())

@@ -17,8 +17,9 @@ from genesis.json_form import from_json
 from node.rpc.registry import Cost, bind
 from node.rpc.table import METHODS, method_named
 from tests.asset_cases import offered, publication
+from tests.provider_cases import permission, permit_named, registration
 from tests.unit.rpc_node import ALICE, BOB, OPERATOR, PREFIX, VALIDATORS, MemoryNode
-from vm.assets.record import asset_id
+from vm.assets.record import AssetType, asset_id
 from vm.kinds.accounts import Transfer
 
 STATUS_FIELDS = {
@@ -49,6 +50,10 @@ async def test_every_method_answers_with_its_declared_fields(node: MemoryNode) -
     asset = asset_id(OPERATOR.address, 0)
     node.send(OPERATOR, "asset.publish", publication("first"))
     node.send(OPERATOR, "asset.offer", offered(asset))
+    data, permit = asset_id(OPERATOR.address, 2), permit_named(OPERATOR, 3)
+    node.send(OPERATOR, "asset.publish", publication("data", type=AssetType.DATASET))
+    node.send(OPERATOR, "asset.permit", permission(data))
+    node.send(OPERATOR, "provider.register", registration())
     node.mine()
     arguments: dict[str, dict[str, Any]] = {
         "account_get": {"address": text(ALICE.address)},
@@ -69,6 +74,8 @@ async def test_every_method_answers_with_its_declared_fields(node: MemoryNode) -
         "asset_versions": {"id": asset.hex()},
         "asset_attestations": {"id": asset.hex()},
         "asset_descendants": {"id": asset.hex()},
+        "provider_get": {"address": text(OPERATOR.address)},
+        "permit_get": {"id": permit.hex()},
         "stake_validator": {"address": text(VALIDATORS[0].address)},
         "stake_account": {"address": text(ALICE.address)},
         "blob_put": {"rows": 1, "columns": 1, "dtype": "int8", "data": "AQ=="},

@@ -178,8 +178,12 @@ def test_whoever_is_gone_when_the_notice_ends_has_announced_nothing() -> None:
     assert stakes.undelegate(ALICE, STAKE_GRAINS) == ""
     stakes.ledger.mine_to(stakes.ledger.height + stakes.wait + 4)
     assert stakes.send(ALICE, registration(MINIMUM, commission_bp=7)) == ""
+    assert stakes.send(ALICE, updated(8)) == ""
+    assert stakes.ledger.height < height
     stakes.ledger.mine_to(height)
-    assert stakes.record(ALICE).commission_bp == 7
+    assert stakes.record(ALICE).commission_bp == 7, "nor has it been told of the new ones for long enough"
+    stakes.ledger.mine_to(stakes.record(ALICE).announced[0].height)
+    assert stakes.record(ALICE).commission_bp == 8
 
 
 # -- jail -------------------------------------------------------------------------------------------------------------

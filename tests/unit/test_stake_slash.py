@@ -98,14 +98,21 @@ def test_what_left_in_an_earlier_epoch_answers_no_more(stakes: Stakes) -> None:
     assert stakes.slash(ALICE, 1, 10, height=4) == own // 10 + 90 + 40, "it had weight all through the epoch"
 
 
-def test_whoever_leaves_after_a_slash_bears_the_next_one_only(stakes: Stakes) -> None:
+def test_a_pool_that_was_slashed_lets_nobody_in(stakes: Stakes) -> None:
+    """Otherwise those who leave later would share what was taken from those before."""
+    assert stakes.delegate(CAROL, 2_000) == ""
+    stakes.ledger.mine_to(4)
     assert stakes.undelegate(ALICE, 1_000) == ""
+    first = stakes.ledger.height + stakes.wait
     stakes.slash(ALICE, 1, 2)
-    assert stakes.undelegate(ALICE, 1_000) == ""
-    assert stakes.ledger.height == 3, "still in the epoch of the first"
-    assert stakes.ledger.unbonding() == 1_500
-    stakes.slash(ALICE, 1, 4, height=3)
+    assert stakes.undelegate(CAROL, 2_000) == ""
+    assert stakes.ledger.height == 7, "still in the epoch of the first"
+    stakes.slash(ALICE, 1, 4)
     assert stakes.ledger.unbonding() == 375 + 750
+    stakes.ledger.mine_to(first)
+    assert paid_out(stakes) == {ALICE.address: 375}
+    stakes.ledger.mine_to(first + 2)
+    assert paid_out(stakes) == {CAROL.address: 750}
 
 
 def test_several_withdrawals_of_one_account_are_paid_each_in_its_time(stakes: Stakes) -> None:
