@@ -264,6 +264,8 @@ def test_the_treasury_makes_no_account_out_of_dust() -> None:
     poor = key(51)
     forum.ledger.people.add(poor.address)
     assert forum.enact(payment(poor, 999)) is ProposalStatus.FAILED
+    assert forum.ledger.chain.treasury_grains == 100 * TILE, "nothing of it was done"
+    forum.ledger.audit()
     assert forum.enact(payment(poor, 1_000)) is ProposalStatus.EXECUTED
     assert forum.enact(payment(poor, 1)) is ProposalStatus.EXECUTED, "it is not new any more"
     forum.ledger.audit()

@@ -139,9 +139,9 @@ def _pay(context: Context, proposal: Proposal) -> None:
     chain, amount = context.chain, proposal.amount_grains
     if chain.treasury_grains < amount:
         raise Invalid("TREASURY", found=chain.treasury_grains, allowed=f"at least {amount} grains")
+    context.put_chain(chain.but(treasury_grains=Grains(sub(chain.treasury_grains, amount))))
     if amount < context.spec.money.dust_grains and context.account(proposal.to).is_new:
         raise Invalid("DUST", found=amount, allowed=f"at least {context.spec.money.dust_grains} grains")
-    context.put_chain(chain.but(treasury_grains=Grains(sub(chain.treasury_grains, amount))))
     context.credit(proposal.to, amount)
     context.emit(TreasuryPaid(proposal.to, amount))
 
