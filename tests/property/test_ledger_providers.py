@@ -90,7 +90,7 @@ def test_many_long_stories_of_providers(seed: int) -> None:
     assert not (NAMES | DEPTHS) - set(seen)
 
 
-CONSTANTS = [("permits", "DEPOSIT"), ("permits", "NO_SLOT"), ("permits", "DATASET"), ("providers", "PART")]
+CONSTANTS = [("permits", "DEPOSIT"), ("permits", "DATASET"), ("providers", "PART")]
 
 
 @pytest.mark.slow  # the rare ones need many stories
