@@ -120,5 +120,5 @@ def misread(wrong: ProviderRules) -> None:
     source = random.Random(7)
     for _ in range(30):
         twins = roomy()
-        twins.model.spec = replace(twins.model.spec, providers=wrong)
+        twins.model.founding = replace(twins.model.founding, providers=wrong)
         story(twins, source, 60, (*OFTEN, *PROVIDERS * 2), busy=16)
