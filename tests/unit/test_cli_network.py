@@ -49,7 +49,7 @@ def test_a_node_is_called_synced_only_with_a_fresh_head() -> None:
         "peers": 3,
         "head": "ab" * 32,
     }
-    form |= {"mempool": 0, "macs_per_second": 5}
+    form |= {"mempool": 0, "macs_per_second": 5, "upgrade": None}
     assert condition(form, 10**12 + 59_000) == "synced"
     assert condition(form, 10**12 + 600_000) == "stalled: no block for 10 min"
     assert condition(form | {"peers": 0}, 10**12 + 600_000) == "searching for peers"

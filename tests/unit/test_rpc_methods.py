@@ -17,6 +17,7 @@ from genesis.json_form import from_json
 from node.rpc.registry import Cost, bind
 from node.rpc.table import METHODS, method_named
 from tests.asset_cases import offered, publication
+from tests.governance_cases import proposed
 from tests.provider_cases import permission, permit_named, registration
 from tests.unit.rpc_node import ALICE, BOB, OPERATOR, PREFIX, VALIDATORS, MemoryNode
 from vm.assets.record import AssetType, asset_id
@@ -54,6 +55,8 @@ async def test_every_method_answers_with_its_declared_fields(node: MemoryNode) -
     node.send(OPERATOR, "asset.publish", publication("data", type=AssetType.DATASET))
     node.send(OPERATOR, "asset.permit", permission(data))
     node.send(OPERATOR, "provider.register", registration())
+    deposit = node.chain.rules.governance.deposit_grains
+    node.send(ALICE, "gov.propose", proposed(deposit_grains=deposit))
     node.mine()
     arguments: dict[str, dict[str, Any]] = {
         "account_get": {"address": text(ALICE.address)},
@@ -76,6 +79,8 @@ async def test_every_method_answers_with_its_declared_fields(node: MemoryNode) -
         "asset_descendants": {"id": asset.hex()},
         "provider_get": {"address": text(OPERATOR.address)},
         "permit_get": {"id": permit.hex()},
+        "gov_get": {"id": "0"},
+        "gov_power": {"id": "0", "address": text(VALIDATORS[0].address)},
         "stake_validator": {"address": text(VALIDATORS[0].address)},
         "stake_account": {"address": text(ALICE.address)},
         "blob_put": {"rows": 1, "columns": 1, "dtype": "int8", "data": "AQ=="},
