@@ -61,7 +61,7 @@ class GovernanceActs(Signing):
         return self.signed(PEOPLE[act.who % 6], "gov.propose", [*self.request(draw), deposit], act.choice)
 
     def request(self, draw: random.Random) -> list[Any]:
-        paying = [TREASURY] * (4 if self.twins.model.state.treasury else 1)
+        paying = [TREASURY] * (10 if self.twins.model.state.treasury else 1)
         sort = draw.choice((PARAM, PARAM, PARAM, UPGRADE, TEXT, PAUSE, *paying))
         books, rules, height = self.politics, self.twins.model.spec.governance, self.twins.model.height
         body = [sort, draw.choice(("a title", "ein schöner Titel", "题")), ZERO, [], "", 0, NOBODY, 0, [], 0]
