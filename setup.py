@@ -37,6 +37,7 @@ EXTRAS = {
         "mypy>=2.4,<3",
         "pytest>=9.2,<10",
         "pytest-trio>=0.8,<1",
+        "pytest-xdist>=3.8,<4",
         "ruff>=0.17,<0.18",
         "setuptools>=80",  # test_packaging reads the metadata and builds a wheel
         "wheel>=0.45",

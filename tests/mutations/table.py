@@ -634,7 +634,7 @@ def _attempt() -> list[Mutation]:
             CODEC,
             "POW-CERT-1",
             "any encoding of a certificate",
-            "if pack(wire) != data:",
+            "if _PACKER.pack(wire) != data:",
             "if False:",
             (T_TAMPERS,),
         ),
