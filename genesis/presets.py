@@ -39,7 +39,7 @@ _ACCOUNTS = AccountRules(
     session_deposit_grains=Grains(GRAINS_PER_TILE // 100),
 )
 _STAKING = StakeRules(
-    unbonding_blocks=60,  # two minutes; what jobs in flight need is longer and decides
+    unbonding_blocks=700,  # 23 minutes: more than the weights that a job can refer to are kept
     share_cap_bp=2_000,
     commission_cap_bp=5_000,
     commission_change_bp=100,  # one point at a time, so that nobody is surprised

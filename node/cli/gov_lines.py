@@ -60,7 +60,7 @@ def proposal_lines(form: dict[str, Any], heights: Heights) -> Iterator[str]:
         yield f"  deposit    {tile(form['deposited_grains'])} of {tile(form['needed_grains'])}"
         yield f"             at least {money(form['least_deposit_grains'])} at a time"
     if form["voting_height"]:
-        yield f"  needs      {_MAJORITIES[form['majority']]} for it, and enough votes"
+        yield f"  needs      {_MAJORITIES[form['majority']]} for it, and {per_cent(form['quorum_bp'])} voting"
         yield f"  stake      {_house(form['stake_house'], tile(form['stake_house']['power']))}"
         yield f"  work       {_house(form['work_house'], _blocks(form['work_house']['power']))}"
 

@@ -52,6 +52,7 @@ def proposal_form(chain: ChainView, context: Context, identity: ProposalId) -> J
         "deposited_grains": proposal.deposited_grains,
         "least_deposit_grains": proposal.least_deposit_grains,
         "majority": proposal.majority.name,
+        "quorum_bp": context.spec.governance.quorum_bp,
         "stake_house": house_form(proposal.stake_house),
         "work_house": house_form(proposal.work_house),
         "ends_height": ends_height(chain, proposal),

@@ -74,6 +74,9 @@ async def gov_list(node: NodeBackend, *, limit: int, active: bool) -> Json:
         Field("paused", Form.LIST, "PAUSE: names of kinds"),
         Field("pause_blocks", Form.INTEGER, "PAUSE: for how many blocks"),
         Field("majority", Form.TEXT, "STAKE, BOTH or TWO_THIRDS_OF_BOTH: whose yes it needs"),
+        Field(
+            "quorum_bp", Form.INTEGER, "part of the power of a house that must vote, by the rules in force"
+        ),
         Field("deposits", Form.LIST, "depositor and amount_grains of each; none once they were paid back"),
         Field("deposited_grains", Form.GRAINS, "all of them"),
         Field("needed_grains", Form.GRAINS, "the deposit with which voting starts"),
