@@ -1,9 +1,11 @@
 """Blocks of signed transfers at size, end to end: checks with signatures, transition, state root, durable batch.
 
-    python -m tests.bench.bench_ledger [--peers PYTHON] [accounts ...]
+    python -m tests.bench.bench_ledger [--peers PYTHON] [--bare SCRIPT] [accounts ...]
 
 Without numbers of accounts it takes 10,000, 100,000 and 1,000,000; 4,000,000 takes minutes more. PYTHON is an
 interpreter that has py-evm, which then takes in blocks of native transfers in the same run (see peer_py_evm.py).
+SCRIPT is a bare pipeline without node, receipts, kinds or network (`pipeline.py` of the design's prototypes): what is
+left of its speed in the same run says more than any figure alone, since machines differ by factors.
 
 A founder process fills the state, makes the blocks and copies the database; a fresh process takes the blocks in
 through `check_block` and `Chain.add`, every batch on disk before the next, so its caches hold what a node's would and
@@ -23,7 +25,9 @@ import gc
 import hashlib
 import json
 import math
+import os
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -224,7 +228,7 @@ def _proofs(chain: Chain) -> dict[str, float]:
 # -- the table -------------------------------------------------------------------------------------------------------
 
 
-def main(sizes: tuple[int, ...], peer: str | None) -> None:
+def main(sizes: tuple[int, ...], peer: str | None, bare: str | None) -> None:
     results = {}
     for accounts in sizes:
         with tempfile.TemporaryDirectory() as name:
@@ -235,6 +239,7 @@ def main(sizes: tuple[int, ...], peer: str | None) -> None:
             results[accounts] = json.loads(output)
             _show(accounts, results[accounts], time.perf_counter() - started)
     _show_growth(results)
+    _show_bare(results, bare)
     _show_peer(results, peer)
 
 
@@ -276,6 +281,29 @@ def _show_growth(results: dict[int, dict[str, Any]]) -> None:
                 )
 
 
+def _show_bare(results: dict[int, dict[str, Any]], bare: str | None) -> None:
+    """The bare pipeline on the largest of these states, one core, and what part of its speed the whole ledger has."""
+    if bare is None:
+        print("bare pipeline skipped: no --bare SCRIPT")
+        return
+    accounts = max(results)
+    for case, mode, first_measured, target in (
+        ("cold", "seq", 9_280, 6_000),
+        ("pool", "cached", 19_260, 11_000),
+    ):
+        command = [sys.executable, bare, str(accounts), str(SMALL), "12", "1", mode]
+        with tempfile.TemporaryDirectory() as name:
+            process = subprocess.run(
+                command, check=True, capture_output=True, text=True, env=os.environ | {"TMPDIR": name}
+            )
+        rate = int(re.findall(r"-> (\d+) per cpu-s", process.stdout)[-1])
+        part = results[accounts][f"{case} {SMALL}"][0] / rate
+        print(
+            f"bare pipeline, {accounts:,} accounts, {case}: {rate:,} transfers/CPU s; the ledger does {part:.2f} of "
+            f"it (target {target / first_measured:.2f}: {target:,} of {first_measured:,})"
+        )
+
+
 def _show_peer(results: dict[int, dict[str, Any]], peer: str | None) -> None:
     """Another node in the same run; the state nearest to its 10,000 accounts is the fair comparison."""
     if peer is None:
@@ -301,6 +329,7 @@ if __name__ == "__main__":
     else:
         arguments = argparse.ArgumentParser()
         arguments.add_argument("--peers", metavar="PYTHON")
+        arguments.add_argument("--bare", metavar="SCRIPT")
         arguments.add_argument("accounts", type=int, nargs="*", default=SIZES)
         asked = arguments.parse_args()
-        main(tuple(asked.accounts), asked.peers)
+        main(tuple(asked.accounts), asked.peers, asked.bare)
