@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from chain.codec import Record, pack
-from chain.hashing import Tag, h256
+from chain.codec import Record
+from chain.hashing import Tag
 from chain.types import Address, Hash32, PublicKey
 from vm.accounts.session import Session
 from vm.context import Context
 from vm.envelope import Transaction
+from vm.naming import object_id
 from vm.rules import Check, Refusal, check
 
 B = TypeVar("B", bound=Record)
@@ -36,8 +37,7 @@ class Call:
 
     def object_id(self, tag: Tag) -> Hash32:
         """Names what this creates: sender and nonce occur once, and so does the place in a batch [TX-OBJECT]."""
-        named = [self.sender, self.nonce] if self.place is None else [self.sender, self.nonce, self.place]
-        return h256(tag, pack(named))
+        return object_id(tag, self.sender, self.nonce, self.place)
 
     def at(self, place: int) -> Call:
         """The call of operation number `place`."""

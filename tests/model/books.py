@@ -20,4 +20,4 @@ class Books:
 
     def entries(self) -> Iterator[Entry]:
         """Every state entry of the family."""
-        raise NotImplementedError
+        return iter(())

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated
 
-from chain.codec import U63, Nested, OneOf, Raw, Record, Seq, Text, Uint, pack
+from chain.codec import U63, Nested, OneOf, Raw, Record, Seq, Text, Uint
 from chain.doc import Doc
-from chain.hashing import Tag, h256
+from chain.hashing import Tag
 from chain.ledger import Namespace, state_key
 from chain.types import Address, AssetId, Grains, Hash32, Height, JobId, StateKey
 from vm.assets.limits import MAX_PARENTS, MAX_PAYEES, MAX_SHARES_BP, MAX_TITLE_BYTES
 from vm.context import Context
+from vm.naming import object_id
 
 
 class AssetType(IntEnum):
@@ -139,9 +140,7 @@ COUNT_KEY = state_key(Namespace.ASSET_NUMBER, b"")
 
 def asset_id(publisher: Address, nonce: int, place: int | None = None) -> AssetId:
     """Named by the publishing transaction's sender and nonce, and its place in a batch [ASSET-ID]."""
-    return AssetId(
-        h256(Tag.ASSET_ID, pack([publisher, nonce] if place is None else [publisher, nonce, place]))
-    )
+    return AssetId(object_id(Tag.ASSET_ID, publisher, nonce, place))
 
 
 def asset_key(asset: AssetId) -> StateKey:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Annotated, ClassVar
 
-from chain.codec import U63, Nested, OneOf, Raw, Record, Seq, Uint, pack
+from chain.codec import U63, Nested, OneOf, Raw, Record, Seq, Uint
 from chain.errors import Invalid
-from chain.hashing import Tag, h256
+from chain.hashing import Tag
 from chain.ledger import Namespace, state_key
 from chain.types import NO_ADDRESS, ZERO_HASH, Address, Grains, Hash32, Height, JobId, PermitId, TensorRoot
 from vm.context import Context
+from vm.naming import object_id
 from vm.tensor.program import MAX_INPUTS, Program
 
 
@@ -166,7 +167,7 @@ def new_job(
 
 def job_id(payer: Address, nonce: int, place: int | None = None) -> JobId:
     """A job is named by its opening transaction's sender and nonce, which occur once, and its place in a batch."""
-    return JobId(h256(Tag.JOB_ID, pack([payer, nonce] if place is None else [payer, nonce, place])))
+    return JobId(object_id(Tag.JOB_ID, payer, nonce, place))
 
 
 def find_job(context: Context, job: JobId) -> Job | None:
