@@ -30,6 +30,7 @@ NOT_IN_BLOCKS = {
     *("block_time_ms", "asert_halflife_ms", "max_future_ms"),  # rules of headers
     "deadline_default_blocks",  # of the command line
     "base_fee_grains",  # of genesis
+    "heartbeat_blocks",  # longer than an epoch of these stories: test_ledger_providers.py
     "timelock_minimum_blocks",  # a bound of another constant: test_governance_parameters.py
 }
 COARSE = {
