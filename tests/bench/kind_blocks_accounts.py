@@ -1,0 +1,191 @@
+"""Blocks of the kinds about money, keys and sessions, see kind_stage.py."""
+
+from __future__ import annotations
+
+from chain.keys import SigningKey
+from chain.types import Address, Grains, Hash32, Height, PublicKey
+from tests.bench.kind_stage import COUNT, Block, Stage, form
+from tests.builders import TILE, key
+from vm.envelope import Transaction
+from vm.accounts.authority import MAX_KEYS, KeyWeight
+from vm.accounts.session import MAX_KINDS, MAX_NAMED, MAX_SESSIONS
+from vm.kinds.accounts import Transfer
+from vm.kinds.batch import MAX_OPERATIONS, Batch, Operation
+from vm.kinds.keys import SetAuth
+from vm.kinds.sessions import SessionGrant, SessionRevoke
+from vm.registry import KINDS
+
+DELAY_BLOCKS = 10
+LIFE_BLOCKS = 30
+OTHERS = 100
+"""Number of the first person, after those who send, who is paid."""
+
+
+def payment(place: int) -> Transfer:
+    return Transfer(key(OTHERS + place).address, Grains(TILE), b"")
+
+
+@form("transfer", "to somebody who has an account")
+def usual(stage: Stage) -> Block:
+    yield stage.sent(*((who, payment(place)) for place, who in enumerate(stage.people())))
+
+
+@form("transfer", "to a new account, with a note")
+def to_strangers(stage: Stage) -> Block:
+    pay = [Transfer(key(10_000 + place).address, Grains(TILE), b"n" * 64) for place in range(COUNT)]
+    yield stage.sent(*zip(stage.people(), pay, strict=True))
+
+
+@form("transfer", f"{MAX_KEYS} signatures")
+def many_signatures(stage: Stage) -> Block:
+    owners, signers = stage.people(), ascending(MAX_KEYS)
+    stage.did(*((who, keys_set(signers, MAX_KEYS)) for who in owners))
+    stage.ledger.mine_to(stage.ledger.height + DELAY_BLOCKS)
+    yield [
+        stage.ledger.sign(signers[0], payment(place), *signers[1:], sender=who.address)
+        for place, who in enumerate(owners)
+    ]
+
+
+@form("transfer", "by a session key")
+def by_session(stage: Stage) -> Block:
+    owners = stage.people()
+    stage.did(*((who, granted(agent(place))) for place, who in enumerate(owners)))
+    yield by_agents(stage, owners)
+
+
+@form("transfer", "by a session key with every limit, one of the most")
+def by_limited_session(stage: Stage) -> Block:
+    owners = stage.people()
+    crowd(stage, owners)
+    stage.did(*((who, limited(agent(place), place)) for place, who in enumerate(owners)))
+    yield by_agents(stage, owners)
+
+
+def by_agents(stage: Stage, owners: list[SigningKey]) -> list[Transaction]:
+    return [
+        stage.ledger.sign(agent(place), payment(place), sender=who.address)
+        for place, who in enumerate(owners)
+    ]
+
+
+@form("batch", "of 4 transfers")
+def four(stage: Stage) -> Block:
+    yield stage.sent(*((who, batch_of(place, 4)) for place, who in enumerate(stage.people())))
+
+
+@form("batch", f"of {MAX_OPERATIONS} transfers")
+def most(stage: Stage) -> Block:
+    yield stage.sent(*((who, batch_of(place, MAX_OPERATIONS)) for place, who in enumerate(stage.people())))
+
+
+def batch_of(place: int, count: int) -> Batch:
+    """Transfers to people of their own."""
+    places = range(place * count, place * count + count)
+    return Batch(tuple(Operation("transfer", payment(each % 384)) for each in places))
+
+
+def ascending(count: int, first: int = 5_000) -> list[SigningKey]:
+    """Keys that are nobody's account, in the order in which a set names them."""
+    return sorted((key(first + n) for n in range(count)), key=lambda each: each.public_key)
+
+
+def keys_set(members: list[SigningKey], threshold: int = 1) -> SetAuth:
+    named = tuple(KeyWeight(PublicKey(each.public_key), 1) for each in members)
+    return SetAuth(threshold, named, DELAY_BLOCKS)
+
+
+@form("account.set_auth", "2 keys")
+def two_keys(stage: Stage) -> Block:
+    yield stage.sent(*((who, keys_set(ascending(2))) for who in stage.people()))
+    stage.wait(DELAY_BLOCKS + 1)
+
+
+@form("account.set_auth", f"{MAX_KEYS} keys instead of {MAX_KEYS}")
+def many_keys(stage: Stage) -> Block:
+    owners, before, after = stage.people(), ascending(MAX_KEYS), ascending(MAX_KEYS, 5_100)
+    stage.did(*((who, keys_set(before)) for who in owners))
+    stage.ledger.mine_to(stage.ledger.height + DELAY_BLOCKS)
+    yield [stage.ledger.sign(before[0], keys_set(after), sender=who.address) for who in owners]
+    stage.wait(DELAY_BLOCKS + 1)
+
+
+# -- sessions -----------------------------------------------------------------------------------------------------
+
+
+def agent(place: int) -> SigningKey:
+    return key(6_000 + place)
+
+
+def granted(to: SigningKey, expires: int = LIFE_BLOCKS) -> SessionGrant:
+    """The right to make transfers."""
+    return SessionGrant(
+        PublicKey(to.public_key),
+        ("transfer",),
+        Grains(1_000 * TILE),
+        0,
+        Grains(0),
+        counterparties=(),
+        objects=(),
+        vote_scope=0,
+        agent=1,
+        expires=Height(expires),
+    )
+
+
+def limited(to: SigningKey, place: int, expires: int = LIFE_BLOCKS) -> SessionGrant:
+    """The same with as many limits as there may be."""
+    names = [each.name for each in KINDS.values() if not each.owner_only and each.name != "batch"]
+    kinds = sorted({*names[: MAX_KINDS - 1], "transfer"})
+    people = [Address(key(OTHERS + place + n).address) for n in reversed(range(MAX_NAMED))]
+    return SessionGrant(
+        PublicKey(to.public_key),
+        tuple(kinds),
+        Grains(1_000 * TILE),
+        5,
+        Grains(100 * TILE),
+        counterparties=tuple(people),
+        objects=tuple(Hash32(bytes([n]) * 32) for n in range(1, MAX_NAMED + 1)),
+        vote_scope=0,
+        agent=1,
+        expires=Height(expires),
+    )
+
+
+def crowd(stage: Stage, owners: list[SigningKey], count: int = MAX_SESSIONS - 1) -> None:
+    """Everybody has so many sessions already."""
+    crowded = [key(7_000 + number) for number in range(count)]
+    stage.did(*((who, granted(each, 500)) for who in owners for each in crowded))
+
+
+@form("session.grant", "one kind")
+def grant(stage: Stage) -> Block:
+    yield stage.sent(*((who, granted(agent(place))) for place, who in enumerate(stage.people())))
+    stage.wait(LIFE_BLOCKS + 1)
+
+
+@form("session.grant", f"every limit, number {MAX_SESSIONS} of its owner")
+def grant_of_many(stage: Stage) -> Block:
+    owners = stage.people()
+    crowd(stage, owners)
+    yield stage.sent(*((who, limited(agent(place), place)) for place, who in enumerate(owners)))
+    stage.wait(LIFE_BLOCKS + 1)
+
+
+@form("session.revoke", "the only one")
+def revoke(stage: Stage) -> Block:
+    owners = stage.people()
+    stage.did(*((who, granted(agent(place))) for place, who in enumerate(owners)))
+    yield stage.sent(*((who, revoked(place)) for place, who in enumerate(owners)))
+
+
+@form("session.revoke", f"one of {MAX_SESSIONS}, with every limit")
+def revoke_of_many(stage: Stage) -> Block:
+    owners = stage.people()
+    crowd(stage, owners)
+    stage.did(*((who, limited(agent(place), place)) for place, who in enumerate(owners)))
+    yield stage.sent(*((who, revoked(place)) for place, who in enumerate(owners)))
+
+
+def revoked(place: int) -> SessionRevoke:
+    return SessionRevoke(PublicKey(agent(place).public_key))
