@@ -19,7 +19,7 @@ from chain.state.overlay import Overlay
 from chain.state.reader import StateReader, state_key
 from chain.types import Grains
 from consensus.transition import Transition
-from genesis.spec import ChainSpec, FoundingValidator
+from genesis.spec import Allocation, ChainSpec, FoundingValidator
 from tests.builders import STAKE_GRAINS, TILE, Ledger, funded_spec, key
 from vm.envelope import Transaction
 from vm.kinds.accounts import Transfer
@@ -42,13 +42,14 @@ def stage_spec(validators: int = 5, **groups: dict[str, int]) -> ChainSpec:
     spec = funded_spec(accounts=PEOPLE)
     more = (key(SPARE + number) for number in range(validators - FIRST))
     founders = (*spec.validators, *(FoundingValidator(k.public_key, Grains(STAKE_GRAINS)) for k in more))
+    rich = (*spec.allocations, *(Allocation(key(SPARE + n).address, Grains(TILE)) for n in range(COUNT)))
     changed = {
         "money": {"block_weight_limit": MAX_BLOCK_TRANSACTIONS},
         "jobs": {"open_expiry_blocks": 30, "deadline_maximum_blocks": 20},
         **groups,
     }
     rules = {name: replace(getattr(spec, name), **values) for name, values in changed.items()}
-    return replace(spec, validators=founders, **rules)
+    return replace(spec, validators=founders, allocations=rich, **rules)
 
 
 @dataclass
