@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chain.keys import SigningKey
 from chain.types import Address, Grains, Hash32, Height, PublicKey
+from tests.asset_cases import offered
+from tests.bench.kind_blocks_assets import published
+from tests.bench.kind_blocks_jobs import LARGE, cases, opened
 from tests.bench.kind_stage import COUNT, Block, Stage, form
 from tests.builders import TILE, key
-from vm.envelope import Transaction
 from vm.accounts.authority import MAX_KEYS, KeyWeight
 from vm.accounts.session import MAX_KINDS, MAX_NAMED, MAX_SESSIONS
+from vm.envelope import Transaction
+from vm.jobs.record import job_id
 from vm.kinds.accounts import Transfer
 from vm.kinds.batch import MAX_OPERATIONS, Batch, Operation
 from vm.kinds.keys import SetAuth
@@ -36,12 +42,21 @@ def to_strangers(stage: Stage) -> Block:
     yield stage.sent(*zip(stage.people(), pay, strict=True))
 
 
+@form("transfer", "2 signatures")
+def two_signatures(stage: Stage) -> Block:
+    yield by_several(stage, 2)
+
+
 @form("transfer", f"{MAX_KEYS} signatures")
 def many_signatures(stage: Stage) -> Block:
-    owners, signers = stage.people(), ascending(MAX_KEYS)
-    stage.did(*((who, keys_set(signers, MAX_KEYS)) for who in owners))
+    yield by_several(stage, MAX_KEYS)
+
+
+def by_several(stage: Stage, count: int) -> list[Transaction]:
+    owners, signers = stage.people(), ascending(count)
+    stage.did(*((who, keys_set(signers, count)) for who in owners))
     stage.ledger.mine_to(stage.ledger.height + DELAY_BLOCKS)
-    yield [
+    return [
         stage.ledger.sign(signers[0], payment(place), *signers[1:], sender=who.address)
         for place, who in enumerate(owners)
     ]
@@ -77,6 +92,28 @@ def four(stage: Stage) -> Block:
 @form("batch", f"of {MAX_OPERATIONS} transfers")
 def most(stage: Stage) -> Block:
     yield stage.sent(*((who, batch_of(place, MAX_OPERATIONS)) for place, who in enumerate(stage.people())))
+
+
+@form("batch", f"of {MAX_OPERATIONS} offers of assets")
+def most_offers(stage: Stage) -> Block:
+    owners = stage.people(LARGE)
+    bodies = []
+    for who in owners:
+        assets = [asset for _ in range(MAX_OPERATIONS) for asset in published(stage, [who])]
+        bodies.append(Batch(tuple(Operation("asset.offer", offered(each)) for each in assets)))
+    yield stage.sent(*zip(owners, bodies, strict=True))
+
+
+@form("batch", f"of {MAX_OPERATIONS} claims of jobs, which are late")
+def most_claims(stage: Stage) -> Block:
+    made = cases(stage, LARGE)
+    for case in made * MAX_OPERATIONS:
+        opened(stage, [replace(case)])
+    jobs = [[job_id(case.payer.address, nonce) for nonce in range(MAX_OPERATIONS)] for case in made]
+    offer = made[0].claim_body()
+    bodies = [Batch(tuple(Operation("job.claim", replace(offer, job=each)) for each in ids)) for ids in jobs]
+    yield stage.sent(*zip((case.provider for case in made), bodies, strict=True))
+    stage.wait(made[0].deadline_blocks + 1)
 
 
 def batch_of(place: int, count: int) -> Batch:

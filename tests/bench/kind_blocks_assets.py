@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chain.keys import SigningKey
 from chain.types import NO_PERMIT, AssetId, Grains, Hash32, Height
-from tests.asset_cases import new_version, offered, parent, publication, purchase, rating, root
+from tests.asset_cases import new_version, offered, parent, publication, purchase, rating
 from tests.bench.kind_blocks_jobs import LARGE, cases, committed, full_registration, settle
 from tests.bench.kind_stage import Block, Stage, form
 from tests.builders import TILE, key
@@ -195,7 +195,10 @@ def usual_permit(stage: Stage) -> Block:
     owners = stage.people()
     assets = published(stage, owners, type=AssetType.DATASET)
     yield stage.sent(
-        *((who, permission(each, expiry=Height(EXPIRY_BLOCKS))) for who, each in zip(owners, assets, strict=True))
+        *(
+            (who, permission(each, expiry=Height(EXPIRY_BLOCKS)))
+            for who, each in zip(owners, assets, strict=True)
+        )
     )
     stage.wait(EXPIRY_BLOCKS + 1 - stage.ledger.height)
 
@@ -209,9 +212,7 @@ def large_permit(stage: Stage) -> Block:
         "providers": tuple(key(9_000 + n).address for n in range(MAX_PERMITTED)),
         "expiry": Height(EXPIRY_BLOCKS),
     }
-    yield stage.sent(
-        *((who, permission(each, **changes)) for who, each in zip(owners, assets, strict=True))
-    )
+    yield stage.sent(*((who, permission(each, **changes)) for who, each in zip(owners, assets, strict=True)))
     stage.wait(EXPIRY_BLOCKS + 1 - stage.ledger.height)
 
 

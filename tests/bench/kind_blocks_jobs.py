@@ -9,16 +9,16 @@ import numpy as np
 
 from chain.keys import SigningKey
 from chain.tensors import DType, row_root
-from chain.types import Grains, Hash32, Height, PermitId, TensorRoot
+from chain.types import Hash32, Height, PermitId, TensorRoot
 from tests.asset_cases import publication
 from tests.bench.kind_stage import COUNT, EVERYBODY, SPARE, Block, Stage, form
 from tests.builders import key
 from tests.cases import Case, Product, opening
 from tests.provider_cases import INT8, declaration, permission, permit_named
-from vm.envelope import Transaction
 from vm.assets.limits import MAX_CODE, MAX_PERMITTED
 from vm.assets.permits import program_digest
 from vm.assets.record import AssetType, Version, asset_id, version_key
+from vm.envelope import Transaction
 from vm.jobs.challenge import FraudProof, element_proof, malformed_proof
 from vm.jobs.record import Verdict, job_id
 from vm.kinds.assets import AssetPublish

@@ -129,7 +129,9 @@ def redelegate(stage: Stage) -> Block:
 
 
 @form(
-    "stake.redelegate", f"a part, with a past, after another, that earned, {EVERYBODY:,} validators", EVERYBODY
+    "stake.redelegate",
+    f"a part, with a past, after another, that earned, {EVERYBODY:,} validators",
+    EVERYBODY,
 )
 def redelegate_again(stage: Stage) -> Block:
     operators = validators(NEWCOMERS)
@@ -204,6 +206,17 @@ def text(stage: Stage) -> Block:
     stage.wait(LATEST_BLOCKS)
 
 
+@form("gov.propose", "a text, with the whole deposit, agreed on")
+def agreed_text(stage: Stage) -> Block:
+    yield from _enacted(stage, proposed(deposit_grains=whole_deposit(stage)))
+
+
+@form("gov.propose", "1 parameter, which is changed")
+def parameter(stage: Stage) -> Block:
+    asked = proposed(ProposalSort.PARAM, changes=changes()[:1], deposit_grains=whole_deposit(stage))
+    yield from _enacted(stage, asked)
+
+
 @form("gov.propose", f"{MAX_CHANGES} parameters, which are changed")
 def parameters(stage: Stage) -> Block:
     asked = proposed(ProposalSort.PARAM, changes=changes(), deposit_grains=whole_deposit(stage))
@@ -245,9 +258,7 @@ def last_deposit(stage: Stage) -> Block:
 def full(stage: Stage) -> list[ProposalId]:
     """Proposals to which one of sixteen depositors is missing."""
     part = Grains(whole_deposit(stage) // MAX_DEPOSITORS)
-    ids = opened(
-        stage, proposed(ProposalSort.PARAM, changes=changes(), title="n" * 64, deposit_grains=part)
-    )
+    ids = opened(stage, proposed(ProposalSort.PARAM, changes=changes(), title="n" * 64, deposit_grains=part))
     for depositor in stage.people(MAX_DEPOSITORS - 2, 100):
         stage.did(*((depositor, GovDeposit(each, part)) for each in ids))
     return ids

@@ -24,7 +24,7 @@ from tests.builders import STAKE_GRAINS, TILE, Ledger, funded_spec, key
 from vm.envelope import Transaction
 from vm.kinds.accounts import Transfer
 
-ROUNDS = 9
+ROUNDS = 15
 COUNT = 24
 """Transactions in a block, where one state allows so many."""
 FIRST, PEOPLE = 5, 512
@@ -114,9 +114,7 @@ class Stage:
         self.later_us += us
         self.later_transfers += transfers
 
-    def _beside_transfers(
-        self, full: Callable[[], float], empty: Callable[[], float]
-    ) -> tuple[float, float]:
+    def _beside_transfers(self, full: Callable[[], float], empty: Callable[[], float]) -> tuple[float, float]:
         """What `full` takes more than `empty`: in microseconds, and in transfers of the same moment."""
         payments = self._payments()
         rounds = []

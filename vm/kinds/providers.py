@@ -127,8 +127,8 @@ REGISTER = Kind(
     PROVIDERS,
     ProviderRegister,
     who="anyone",
-    weight=3,
-    weigh=_weight(3),
+    weight=2,
+    weigh=_weight(2),
     max_bytes=MAX_BYTES,
     act=OnList,
     checks=(
