@@ -1,9 +1,13 @@
-"""Every form of every kind that bench_kinds.py measures; a kind without one shows in tests/unit/test_kind_blocks.py."""
+"""Every form of every kind that bench_kinds.py measures, in the order of the kinds; one without shows in test_weights.py."""
 
 from __future__ import annotations
 
-from tests.bench import kind_blocks_accounts as kind_blocks_accounts
-from tests.bench import kind_blocks_assets as kind_blocks_assets
-from tests.bench import kind_blocks_jobs as kind_blocks_jobs
-from tests.bench import kind_blocks_stakes as kind_blocks_stakes
-from tests.bench.kind_stage import FORMS as FORMS
+from tests.bench import kind_blocks_accounts, kind_blocks_assets, kind_blocks_jobs, kind_blocks_stakes
+from vm.registry import KINDS
+
+_LISTED = [
+    each
+    for module in (kind_blocks_accounts, kind_blocks_stakes, kind_blocks_jobs, kind_blocks_assets)
+    for each in module.FORMS.listed
+]
+FORMS = sorted(_LISTED, key=lambda each: list(KINDS).index(each.kind))

@@ -6,7 +6,7 @@ from chain.keys import SigningKey
 from chain.types import NO_PERMIT, AssetId, Grains, Hash32, Height
 from tests.asset_cases import new_version, offered, parent, publication, purchase, rating
 from tests.bench.kind_blocks_jobs import LARGE, cases, committed, full_registration, settle
-from tests.bench.kind_stage import Block, Stage, form
+from tests.bench.kind_stage import Block, Forms, Stage
 from tests.builders import TILE, key
 from tests.provider_cases import EXIT, permission, permit_named, registration, revocation, updated
 from vm.assets.limits import MAX_CODE, MAX_PARENTS, MAX_PAYEES, MAX_PERMITTED, NOTICE_BLOCKS, SLOTS
@@ -17,6 +17,8 @@ from vm.kinds.assets import AssetClaim, AssetRetire, AssetTransfer
 from vm.kinds.providers import ProviderHeartbeat, ProviderUpdate
 from vm.providers.heartbeat import answer, challenge
 from vm.providers.record import MAX_SERVED, ProviderStatus
+
+FORMS = Forms()
 
 EXPIRY_BLOCKS = 40
 
@@ -48,12 +50,12 @@ def families(stage: Stage, count: int = LARGE) -> list[list[AssetId]]:
     return found
 
 
-@form("asset.publish", "without parents")
+@FORMS.form("asset.publish", "without parents")
 def usual_publish(stage: Stage) -> Block:
     yield stage.sent(*((who, publication(place)) for place, who in enumerate(stage.people())))
 
 
-@form("asset.publish", f"{MAX_PARENTS} parents, {MAX_PAYEES} payees")
+@FORMS.form("asset.publish", f"{MAX_PARENTS} parents, {MAX_PAYEES} payees")
 def publish_of_many(stage: Stage) -> Block:
     bodies = [
         publication(place, *(parent(each, 400) for each in above), title="n" * 64)
@@ -62,14 +64,14 @@ def publish_of_many(stage: Stage) -> Block:
     yield stage.sent(*zip(stage.people(LARGE), bodies, strict=True))
 
 
-@form("asset.version", "without a job")
+@FORMS.form("asset.version", "without a job")
 def usual_version(stage: Stage) -> Block:
     owners = stage.people()
     assets = published(stage, owners)
     yield stage.sent(*((who, new_version(each, each)) for who, each in zip(owners, assets, strict=True)))
 
 
-@form("asset.version", "made by a job")
+@FORMS.form("asset.version", "made by a job")
 def verified_version(stage: Stage) -> Block:
     made = settle(stage, committed(stage, cases(stage)))
     owner, input_root = key(300), Hash32(made[0].product.input_roots[0])
@@ -81,21 +83,21 @@ def verified_version(stage: Stage) -> Block:
     yield stage.sent(*((owner, body) for body in results))
 
 
-@form("asset.transfer", "to somebody")
+@FORMS.form("asset.transfer", "to somebody")
 def transfer(stage: Stage) -> Block:
     owners = stage.people()
     pairs = zip(owners, published(stage, owners), strict=True)
     yield stage.sent(*((who, AssetTransfer(each, key(1).address)) for who, each in pairs))
 
 
-@form("asset.retire", "the asset")
+@FORMS.form("asset.retire", "the asset")
 def retire(stage: Stage) -> Block:
     owners = stage.people()
     pairs = zip(owners, published(stage, owners), strict=True)
     yield stage.sent(*((who, AssetRetire(each, SLOTS)) for who, each in pairs))
 
 
-@form("asset.retire", "an offer")
+@FORMS.form("asset.retire", "an offer")
 def retire_offer(stage: Stage) -> Block:
     owners, assets = for_sale(stage)
     yield stage.sent(*((who, AssetRetire(each, 0)) for who, each in zip(owners, assets, strict=True)))
@@ -116,21 +118,21 @@ def bought(stage: Stage, assets: list[AssetId]) -> list[SigningKey]:
     return buyers
 
 
-@form("asset.claim", "what one sale brought")
+@FORMS.form("asset.claim", "what one sale brought")
 def claim(stage: Stage) -> Block:
     owners, assets = for_sale(stage, price=TILE)
     bought(stage, assets)
     yield stage.sent(*((who, AssetClaim(each)) for who, each in zip(owners, assets, strict=True)))
 
 
-@form("asset.offer", "a new one")
+@FORMS.form("asset.offer", "a new one")
 def usual_offer(stage: Stage) -> Block:
     owners = stage.people()
     pairs = zip(owners, published(stage, owners), strict=True)
     yield stage.sent(*((who, offered(each)) for who, each in pairs))
 
 
-@form("asset.offer", "dearer than before, again")
+@FORMS.form("asset.offer", "dearer than before, again")
 def dearer_offer(stage: Stage) -> Block:
     owners, assets = for_sale(stage)
     pairs = list(zip(owners, assets, strict=True))
@@ -141,7 +143,7 @@ def dearer_offer(stage: Stage) -> Block:
     )
 
 
-@form("asset.acquire", "of an asset without parents")
+@FORMS.form("asset.acquire", "of an asset without parents")
 def usual_acquire(stage: Stage) -> Block:
     _, assets = for_sale(stage, price=TILE)
     buyers = stage.people(len(assets), 100)
@@ -149,7 +151,7 @@ def usual_acquire(stage: Stage) -> Block:
     yield stage.sent(*((who, purchase(each, beneficiary=who.address)) for who, each in pairs))
 
 
-@form("asset.acquire", f"{MAX_PAYEES} payees, a subscription that goes on")
+@FORMS.form("asset.acquire", f"{MAX_PAYEES} payees, a subscription that goes on")
 def acquire_of_many(stage: Stage) -> Block:
     sellers, assets = stage.people(LARGE), []
     for place, above in enumerate(families(stage)):
@@ -161,14 +163,14 @@ def acquire_of_many(stage: Stage) -> Block:
     yield stage.sent(*((who, purchase(each, beneficiary=who.address)) for who, each in pairs))
 
 
-@form("asset.attest", "a rating")
+@FORMS.form("asset.attest", "a rating")
 def rate(stage: Stage) -> Block:
     _, assets = for_sale(stage)
     pairs = list(zip(bought(stage, assets), assets, strict=True))
     yield stage.sent(*((who, rating(each)) for who, each in pairs))
 
 
-@form("asset.attest", "a measurement by a job on an eval set")
+@FORMS.form("asset.attest", "a measurement by a job on an eval set")
 def measurement(stage: Stage) -> Block:
     made = settle(stage, committed(stage, cases(stage)))
     owner, input_root = key(300), Hash32(made[0].product.input_roots[0])
@@ -190,7 +192,7 @@ def measurement(stage: Stage) -> Block:
 # -- permits ------------------------------------------------------------------------------------------------------
 
 
-@form("asset.permit", "for one program")
+@FORMS.form("asset.permit", "for one program")
 def usual_permit(stage: Stage) -> Block:
     owners = stage.people()
     assets = published(stage, owners, type=AssetType.DATASET)
@@ -203,7 +205,7 @@ def usual_permit(stage: Stage) -> Block:
     stage.wait(EXPIRY_BLOCKS + 1 - stage.ledger.height)
 
 
-@form("asset.permit", f"for {MAX_CODE} programs and {MAX_PERMITTED} providers")
+@FORMS.form("asset.permit", f"for {MAX_CODE} programs and {MAX_PERMITTED} providers")
 def large_permit(stage: Stage) -> Block:
     owners = stage.people()
     assets = published(stage, owners, type=AssetType.DATASET)
@@ -216,7 +218,7 @@ def large_permit(stage: Stage) -> Block:
     stage.wait(EXPIRY_BLOCKS + 1 - stage.ledger.height)
 
 
-@form("asset.permit", "revoked")
+@FORMS.form("asset.permit", "revoked")
 def revoke(stage: Stage) -> Block:
     owners = stage.people()
     assets = published(stage, owners, type=AssetType.DATASET)
@@ -230,12 +232,12 @@ def revoke(stage: Stage) -> Block:
 # -- providers --------------------------------------------------------------------------------------------------------
 
 
-@form("provider.register", "no versions")
+@FORMS.form("provider.register", "no versions")
 def usual_register(stage: Stage) -> Block:
     yield stage.sent(*((who, registration()) for who in stage.people()))
 
 
-@form("provider.register", f"{MAX_SERVED} versions, every text and class")
+@FORMS.form("provider.register", f"{MAX_SERVED} versions, every text and class")
 def large_register(stage: Stage) -> Block:
     owner = key(300)
     (asset,) = published(stage, [owner])
@@ -249,18 +251,18 @@ def registered(stage: Stage) -> list[SigningKey]:
     return who
 
 
-@form("provider.update", "another price")
+@FORMS.form("provider.update", "another price")
 def usual_update(stage: Stage) -> Block:
     body = updated(price_per_gmac_grains=Grains(7))
     yield stage.sent(*((who, body) for who in registered(stage)))
 
 
-@form("provider.update", "leave the list")
+@FORMS.form("provider.update", "leave the list")
 def leave(stage: Stage) -> Block:
     yield stage.sent(*((who, EXIT) for who in registered(stage)))
 
 
-@form("provider.update", f"{MAX_SERVED} versions, every text and class, as before")
+@FORMS.form("provider.update", f"{MAX_SERVED} versions, every text and class, as before")
 def large_update(stage: Stage) -> Block:
     owner, providers = key(300), stage.people(LARGE)
     (asset,) = published(stage, [owner])
@@ -270,7 +272,7 @@ def large_update(stage: Stage) -> Block:
     yield stage.sent(*zip(providers, again, strict=True))
 
 
-@form("provider.heartbeat", "in the first block of an epoch")
+@FORMS.form("provider.heartbeat", "in the first block of an epoch")
 def heartbeat(stage: Stage) -> Block:
     who = registered(stage)
     stage.to_epoch()

@@ -11,7 +11,7 @@ from chain.keys import SigningKey
 from chain.tensors import DType, row_root
 from chain.types import Hash32, Height, PermitId, TensorRoot
 from tests.asset_cases import publication
-from tests.bench.kind_stage import COUNT, EVERYBODY, SPARE, Block, Stage, form
+from tests.bench.kind_stage import COUNT, EVERYBODY, SPARE, Block, Forms, Stage
 from tests.builders import key
 from tests.cases import Case, Product, opening
 from tests.provider_cases import INT8, declaration, permission, permit_named
@@ -28,6 +28,8 @@ from vm.kinds.providers import ProviderRegister
 from vm.providers.record import MAX_CLASSES, MAX_SERVED, Served
 from vm.tensor.program import gemm_program
 from vm.tensor.trace import trace_key
+
+FORMS = Forms()
 
 LARGE = 8
 """Blocks of things that are large have so many."""
@@ -97,13 +99,13 @@ def settle(stage: Stage, made: list[Case]) -> list[Case]:
 # -- opening ----------------------------------------------------------------------------------------------------------
 
 
-@form("job.open", "for anybody to claim, and nobody does")
+@FORMS.form("job.open", "for anybody to claim, and nobody does")
 def usual_open(stage: Stage) -> Block:
     yield stage.sent(*((case.payer, case.open_body()) for case in cases(stage)))
     stage.wait(stage.ledger.spec.jobs.open_expiry_blocks)
 
 
-@form("job.open", "under a permit with every condition, for a listed provider with every version")
+@FORMS.form("job.open", "under a permit with every condition, for a listed provider with every version")
 def guarded_open(stage: Stage) -> Block:
     made = cases(stage, LARGE)
     permits = guarded(stage, made)
@@ -164,7 +166,7 @@ def full_registration(stage: Stage, asset: object, place: int = 0) -> ProviderRe
     )
 
 
-@form("job.cancel", "once it may be")
+@FORMS.form("job.cancel", "once it may be")
 def usual_cancel(stage: Stage) -> Block:
     made = opened(stage, cases(stage))
     stage.ledger.mine_to(stage.ledger.height + stage.ledger.spec.jobs.minimum_open_blocks)
@@ -174,7 +176,7 @@ def usual_cancel(stage: Stage) -> Block:
 # -- claiming, committing -----------------------------------------------------------------------------------------
 
 
-@form("job.claim", "and commit in time")
+@FORMS.form("job.claim", "and commit in time")
 def usual_claim(stage: Stage) -> Block:
     made = opened(stage, cases(stage))
     yield stage.sent(*((case.provider, case.claim_body()) for case in made))
@@ -183,19 +185,19 @@ def usual_claim(stage: Stage) -> Block:
     stage.wait(2)
 
 
-@form("job.claim", "and be late")
+@FORMS.form("job.claim", "and be late")
 def late_claim(stage: Stage) -> Block:
     made = opened(stage, cases(stage))
     yield stage.sent(*((case.provider, case.claim_body()) for case in made))
     stage.wait(made[0].deadline_blocks + 1)
 
 
-@form("job.claim", f"{EVERYBODY:,} validators, and be late", EVERYBODY)
+@FORMS.form("job.claim", f"{EVERYBODY:,} validators, and be late", EVERYBODY)
 def claim_of_many(stage: Stage) -> Block:
     yield from late_claim(stage)
 
 
-@form("job.claim", "under a permit with every condition, by a provider with every version, and be late")
+@FORMS.form("job.claim", "under a permit with every condition, by a provider with every version, and be late")
 def guarded_claim(stage: Stage) -> Block:
     made = cases(stage, LARGE)
     for case, permit in zip(made, guarded(stage, made), strict=True):
@@ -204,26 +206,26 @@ def guarded_claim(stage: Stage) -> Block:
     stage.wait(made[0].deadline_blocks + 1)
 
 
-@form("job.commit", "to a result that is approved")
+@FORMS.form("job.commit", "to a result that is approved")
 def usual_commit(stage: Stage) -> Block:
     made = claimed(stage, cases(stage))
     yield stage.sent(*((case.provider, case.commit_body()) for case in made))
     settle(stage, made)
 
 
-@form("job.commit", f"{EVERYBODY:,} validators", EVERYBODY)
+@FORMS.form("job.commit", f"{EVERYBODY:,} validators", EVERYBODY)
 def commit_of_many(stage: Stage) -> Block:
     yield from usual_commit(stage)
 
 
-@form("job.attest", "seal")
+@FORMS.form("job.attest", "seal")
 def seal(stage: Stage) -> Block:
     made = drawn(stage, committed(stage, cases(stage)))
     pairs = [(members_of(case)[0], case) for case in made]
     yield stage.sent(*((member, case.attest_commit(member)) for member, case in pairs))
 
 
-@form("job.attest", "reveal")
+@FORMS.form("job.attest", "reveal")
 def reveal(stage: Stage) -> Block:
     made = drawn(stage, committed(stage, cases(stage)))
     pairs = [(members_of(case)[0], case) for case in made]
@@ -236,7 +238,7 @@ def reveal(stage: Stage) -> Block:
 # -- challenges -----------------------------------------------------------------------------------------------------
 
 
-@form("challenge.prove", "an element of 5x3 from 4")
+@FORMS.form("challenge.prove", "an element of 5x3 from 4")
 def small_element(stage: Stage) -> Block:
     made = claimed(stage, cases(stage))
     wrong = made[0].product.wrong_result()
@@ -248,7 +250,7 @@ ROWS, EDGE = 64, 16_384
 ZEROS, BAD_ROW = bytes(EDGE * EDGE), bytes(EDGE - 1) + b"\x7f"
 
 
-@form("challenge.prove", f"an element, rows of {EDGE:,}")
+@FORMS.form("challenge.prove", f"an element, rows of {EDGE:,}")
 def large_element(stage: Stage) -> Block:
     made = large(stage, ZEROS[: ROWS * EDGE])
     program, roots = made[0].product.program, _roots(ZEROS[: ROWS * EDGE])
@@ -268,7 +270,7 @@ def large_element(stage: Stage) -> Block:
     yield proven(stage, made, proofs)
 
 
-@form("challenge.prove", f"the last entry of a row of {EDGE:,} is out of range")
+@FORMS.form("challenge.prove", f"the last entry of a row of {EDGE:,} is out of range")
 def large_malformed(stage: Stage) -> Block:
     left = BAD_ROW * ROWS
     made = large(stage, left)

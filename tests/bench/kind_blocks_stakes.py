@@ -7,7 +7,7 @@ from dataclasses import replace
 from chain.keys import SigningKey
 from chain.ledger import MAX_PAST_STAKES, ParameterValue
 from chain.types import Grains, ProposalId
-from tests.bench.kind_stage import EVERYBODY, FIRST, SPARE, Block, Stage, form
+from tests.bench.kind_stage import EVERYBODY, FIRST, SPARE, Block, Forms, Stage
 from tests.builders import TILE, key, registration
 from tests.governance_cases import NO, YES, proposal_id, proposed
 from tests.staking_cases import updated
@@ -19,6 +19,8 @@ from vm.kinds.operators import StakeUnjail
 from vm.kinds.staking import StakeClaim, StakeDelegate, StakeRedelegate, StakeUndelegate
 from vm.registry import KINDS
 from vm.staking.jail import jail
+
+FORMS = Forms()
 
 LATEST_BLOCKS = 90
 """After so many everything that staking and governance put onto the agenda is over."""
@@ -32,24 +34,24 @@ def validators(count: int) -> list[SigningKey]:
     return [key(SPARE + number) for number in range(count)]
 
 
-@form("stake.register", "a newcomer", SOME)
+@FORMS.form("stake.register", "a newcomer", SOME)
 def register(stage: Stage) -> Block:
     body = registration(1_000 * TILE)
     yield stage.sent(*((who, body) for who in stage.people(NEWCOMERS)))
 
 
-@form("stake.register", f"a newcomer, {EVERYBODY:,} validators", EVERYBODY)
+@FORMS.form("stake.register", f"a newcomer, {EVERYBODY:,} validators", EVERYBODY)
 def register_among_many(stage: Stage) -> Block:
     yield from register(stage)
 
 
-@form("stake.update", "another commission", SOME)
+@FORMS.form("stake.update", "another commission", SOME)
 def update(stage: Stage) -> Block:
     yield stage.sent(*((who, updated(1_050, 90, b"r" * 32)) for who in validators(NEWCOMERS)))
     stage.wait(LATEST_BLOCKS)
 
 
-@form("stake.unjail", "back onto the list", SOME)
+@FORMS.form("stake.unjail", "back onto the list", SOME)
 def unjail(stage: Stage) -> Block:
     who = validators(NEWCOMERS)
     transition = stage.ledger.begin()
@@ -60,7 +62,7 @@ def unjail(stage: Stage) -> Block:
     yield stage.sent(*((each, StakeUnjail()) for each in who))
 
 
-@form("stake.unjail", f"back onto the list, {EVERYBODY:,} validators", EVERYBODY)
+@FORMS.form("stake.unjail", f"back onto the list, {EVERYBODY:,} validators", EVERYBODY)
 def unjail_among_many(stage: Stage) -> Block:
     yield from unjail(stage)
 
@@ -86,14 +88,14 @@ def earn(stage: Stage) -> None:
     stage.to_epoch(2)
 
 
-@form("stake.delegate", "for the first time", SOME)
+@FORMS.form("stake.delegate", "for the first time", SOME)
 def delegate(stage: Stage) -> Block:
     operators = validators(NEWCOMERS)
     bodies = [StakeDelegate(each.address, Grains(TILE)) for each in operators]
     yield stage.sent(*zip(stage.people(NEWCOMERS), bodies, strict=True))
 
 
-@form("stake.delegate", f"to stake with a past that has earned, {EVERYBODY:,} validators", EVERYBODY)
+@FORMS.form("stake.delegate", f"to stake with a past that has earned, {EVERYBODY:,} validators", EVERYBODY)
 def delegate_more(stage: Stage) -> Block:
     operators = validators(NEWCOMERS)
     stakers = delegations(stage, operators, MAX_PAST_STAKES)
@@ -101,7 +103,7 @@ def delegate_more(stage: Stage) -> Block:
     yield stage.sent(*zip(stakers, bodies, strict=True))
 
 
-@form("stake.undelegate", "all of it", SOME)
+@FORMS.form("stake.undelegate", "all of it", SOME)
 def undelegate(stage: Stage) -> Block:
     operators = validators(NEWCOMERS)
     stakers = delegations(stage, operators)
@@ -110,7 +112,7 @@ def undelegate(stage: Stage) -> Block:
     stage.wait(LATEST_BLOCKS)
 
 
-@form("stake.undelegate", f"a part, with a past, after another, {EVERYBODY:,} validators", EVERYBODY)
+@FORMS.form("stake.undelegate", f"a part, with a past, after another, {EVERYBODY:,} validators", EVERYBODY)
 def undelegate_again(stage: Stage) -> Block:
     operators = validators(NEWCOMERS)
     stakers = delegations(stage, operators, MAX_PAST_STAKES)
@@ -120,7 +122,7 @@ def undelegate_again(stage: Stage) -> Block:
     stage.wait(LATEST_BLOCKS)
 
 
-@form("stake.redelegate", "all of it", SOME)
+@FORMS.form("stake.redelegate", "all of it", SOME)
 def redelegate(stage: Stage) -> Block:
     operators = validators(NEWCOMERS)
     stakers = delegations(stage, operators)
@@ -128,7 +130,7 @@ def redelegate(stage: Stage) -> Block:
     stage.wait(LATEST_BLOCKS)
 
 
-@form(
+@FORMS.form(
     "stake.redelegate",
     f"a part, with a past, after another, that earned, {EVERYBODY:,} validators",
     EVERYBODY,
@@ -150,7 +152,7 @@ def moves(operators: list[SigningKey]) -> list[StakeRedelegate]:
     return [StakeRedelegate(source.address, target.address, TILE) for source, target in pairs]
 
 
-@form("stake.claim", "of stake with another", SOME)
+@FORMS.form("stake.claim", "of stake with another", SOME)
 def claim(stage: Stage) -> Block:
     operators = validators(NEWCOMERS)
     stakers = delegations(stage, operators, MAX_PAST_STAKES)
@@ -158,7 +160,7 @@ def claim(stage: Stage) -> Block:
     yield stage.sent(*zip(stakers, bodies, strict=True))
 
 
-@form("stake.claim", "of one's own", SOME)
+@FORMS.form("stake.claim", "of one's own", SOME)
 def claim_own(stage: Stage) -> Block:
     operators = validators(NEWCOMERS)
     delegations(stage, operators)
@@ -199,31 +201,31 @@ def value(spec: object, name: str) -> int:
     return found
 
 
-@form("gov.propose", "a text, with a part of the deposit, that expires")
+@FORMS.form("gov.propose", "a text, with a part of the deposit, that expires")
 def text(stage: Stage) -> Block:
     body = proposed(deposit_grains=Grains(whole_deposit(stage) // 2))
     yield stage.sent(*((who, body) for who in stage.people(MAX_ACTIVE)))
     stage.wait(LATEST_BLOCKS)
 
 
-@form("gov.propose", "a text, with the whole deposit, agreed on")
+@FORMS.form("gov.propose", "a text, with the whole deposit, agreed on")
 def agreed_text(stage: Stage) -> Block:
     yield from _enacted(stage, proposed(deposit_grains=whole_deposit(stage)))
 
 
-@form("gov.propose", "1 parameter, which is changed")
+@FORMS.form("gov.propose", "1 parameter, which is changed")
 def parameter(stage: Stage) -> Block:
     asked = proposed(ProposalSort.PARAM, changes=changes()[:1], deposit_grains=whole_deposit(stage))
     yield from _enacted(stage, asked)
 
 
-@form("gov.propose", f"{MAX_CHANGES} parameters, which are changed")
+@FORMS.form("gov.propose", f"{MAX_CHANGES} parameters, which are changed")
 def parameters(stage: Stage) -> Block:
     asked = proposed(ProposalSort.PARAM, changes=changes(), deposit_grains=whole_deposit(stage))
     yield from _enacted(stage, replace(asked, title="n" * 64))
 
 
-@form("gov.propose", f"a pause of {MAX_PAUSED_KINDS} kinds, which happens")
+@FORMS.form("gov.propose", f"a pause of {MAX_PAUSED_KINDS} kinds, which happens")
 def pause(stage: Stage) -> Block:
     names = [each.name for each in KINDS.values() if each.pausable][:MAX_PAUSED_KINDS]
     asked = proposed(ProposalSort.PAUSE, paused=tuple(names), pause_blocks=3)
@@ -239,14 +241,14 @@ def _enacted(stage: Stage, body: GovPropose) -> Block:
     stage.wait(LATEST_BLOCKS)
 
 
-@form("gov.deposit", "a part")
+@FORMS.form("gov.deposit", "a part")
 def usual_deposit(stage: Stage) -> Block:
     part = Grains(whole_deposit(stage) // MAX_DEPOSITORS)
     ids = opened(stage, proposed(deposit_grains=part))
     yield stage.sent(*((key(200 + n), GovDeposit(each, part)) for n, each in enumerate(ids)))
 
 
-@form("gov.deposit", f"the last of {MAX_DEPOSITORS}, for {MAX_CHANGES} parameters, which are rejected")
+@FORMS.form("gov.deposit", f"the last of {MAX_DEPOSITORS}, for {MAX_CHANGES} parameters, which are rejected")
 def last_deposit(stage: Stage) -> Block:
     ids = full(stage)
     part = Grains(whole_deposit(stage) // MAX_DEPOSITORS)
@@ -264,14 +266,14 @@ def full(stage: Stage) -> list[ProposalId]:
     return ids
 
 
-@form("gov.vote", "by a validator, on a text", SOME)
+@FORMS.form("gov.vote", "by a validator, on a text", SOME)
 def usual_vote(stage: Stage) -> Block:
     stage.to_epoch()
     (identity, *_) = opened(stage, proposed(deposit_grains=whole_deposit(stage)))
     yield stage.sent(*((each, GovVote(identity, each.address, *YES)) for each in validators(NEWCOMERS)))
 
 
-@form(
+@FORMS.form(
     "gov.vote",
     f"other than its validator, stake with a past, {MAX_DEPOSITORS} depositors, {EVERYBODY:,} validators",
     EVERYBODY,
@@ -288,12 +290,12 @@ def override(stage: Stage) -> Block:
     yield stage.sent(*zip(stakers, bodies, strict=True))
 
 
-@form("gov.cancel", "one deposit")
+@FORMS.form("gov.cancel", "one deposit")
 def usual_cancel(stage: Stage) -> Block:
     ids = opened(stage, proposed(deposit_grains=Grains(whole_deposit(stage) // 2)))
     yield stage.sent(*zip(stage.people(MAX_ACTIVE), map(GovCancel, ids), strict=True))
 
 
-@form("gov.cancel", f"{MAX_DEPOSITORS - 1} deposits, {MAX_CHANGES} parameters")
+@FORMS.form("gov.cancel", f"{MAX_DEPOSITORS - 1} deposits, {MAX_CHANGES} parameters")
 def cancel_of_many(stage: Stage) -> Block:
     yield stage.sent(*zip(stage.people(MAX_ACTIVE), map(GovCancel, full(stage)), strict=True))

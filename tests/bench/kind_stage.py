@@ -159,17 +159,20 @@ class Form:
         return Stage(Ledger(stage_spec(self.validators)))
 
 
-FORMS: list[Form] = []
-
-
 Maker = Callable[[Stage], Block]
 
 
-def form(kind: str, words: str, validators: int = FIRST) -> Callable[[Maker], Maker]:
-    """Lists a generator as a form of a kind."""
+class Forms:
+    """The forms of one file."""
 
-    def listed(make: Maker) -> Maker:
-        FORMS.append(Form(kind, words, make, validators))
-        return make
+    def __init__(self) -> None:
+        self.listed: list[Form] = []
 
-    return listed
+    def form(self, kind: str, words: str, validators: int = FIRST) -> Callable[[Maker], Maker]:
+        """Lists a generator as a form of a kind."""
+
+        def take(make: Maker) -> Maker:
+            self.listed.append(Form(kind, words, make, validators))
+            return make
+
+        return take

@@ -46,7 +46,11 @@ def test_a_form_is_a_block_that_succeeds(form: Form) -> None:
     weights = {stage.ledger.parse(transaction.to_bytes()).weight for transaction in block}
     assert {transaction.kind for transaction in block} == {form.kind}
     assert {receipt.code for receipt in stage.ledger.mine(*block)} == {""}
-    stated = {row["words"]: int(row["weight"]) for row in ROW.finditer(TABLE.read_text()) if row["kind"] == form.kind}
+    stated = {
+        row["words"]: int(row["weight"])
+        for row in ROW.finditer(TABLE.read_text())
+        if row["kind"] == form.kind
+    }
     assert weights == {stated[form.words]}
 
 
@@ -56,7 +60,10 @@ def test_parents_weigh() -> None:
 
 
 def test_changes_of_parameters_weigh() -> None:
-    one, three = parameters(jobs__treasury_bp=1), parameters(jobs__treasury_bp=1, jobs__stakers_bp=1, jobs__bonus_bp=1)
+    one, three = (
+        parameters(jobs__treasury_bp=1),
+        parameters(jobs__treasury_bp=1, jobs__stakers_bp=1, jobs__bonus_bp=1),
+    )
     assert [PROPOSE.weight_of(body) for body in (proposed(), one, three)] == [3, 4, 5]
 
 
