@@ -1,4 +1,4 @@
-"""Every form of every kind that bench_kinds.py measures, in the order of the kinds; one without shows in test_weights.py."""
+"""Every form of every kind that bench_kinds.py measures; a kind without one shows in tests/unit/test_weights.py."""
 
 from __future__ import annotations
 

@@ -248,19 +248,25 @@ def usual_deposit(stage: Stage) -> Block:
     yield stage.sent(*((key(200 + n), GovDeposit(each, part)) for n, each in enumerate(ids)))
 
 
-@FORMS.form("gov.deposit", f"the last of {MAX_DEPOSITORS}, for {MAX_CHANGES} parameters, which are rejected")
-def last_deposit(stage: Stage) -> Block:
-    ids = full(stage)
-    part = Grains(whole_deposit(stage) // MAX_DEPOSITORS)
-    yield stage.sent(*((key(250 + n), GovDeposit(each, part)) for n, each in enumerate(ids)))
+@FORMS.form("gov.deposit", f"all after the proposer's, for {MAX_CHANGES} parameters, which are rejected")
+def all_deposits(stage: Stage) -> Block:
+    part, ids = Grains(whole_deposit(stage) // MAX_DEPOSITORS), opened(stage, large_request(stage))
+    depositors = stage.people(MAX_DEPOSITORS - 1, 100)
+    yield stage.sent(*((who, GovDeposit(each, part)) for who in depositors for each in ids))
     everybody(stage, ids, NO)
     stage.wait(LATEST_BLOCKS)
+
+
+def large_request(stage: Stage) -> GovPropose:
+    """As large as a proposal can be, with the least deposit that it may begin with."""
+    part = Grains(whole_deposit(stage) // MAX_DEPOSITORS)
+    return proposed(ProposalSort.PARAM, changes=changes(), title="n" * 64, deposit_grains=part)
 
 
 def full(stage: Stage) -> list[ProposalId]:
     """Proposals to which one of sixteen depositors is missing."""
     part = Grains(whole_deposit(stage) // MAX_DEPOSITORS)
-    ids = opened(stage, proposed(ProposalSort.PARAM, changes=changes(), title="n" * 64, deposit_grains=part))
+    ids = opened(stage, large_request(stage))
     for depositor in stage.people(MAX_DEPOSITORS - 2, 100):
         stage.did(*((depositor, GovDeposit(each, part)) for each in ids))
     return ids

@@ -21,7 +21,8 @@ from vm.registry import KINDS
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "weights.md"
 ROW = re.compile(
-    r"^\| `(?P<kind>\S+)` \| (?P<words>.+?) \| \d+ \| \d+ \| [\d.]+ \| (?P<weight>\d+) \| [\d.]+ \| (?P<ratio>[\d.]+) \|$",
+    r"^\| `(?P<kind>\S+)` \| (?P<words>.+?) \| \d+ \| \d+ \| [\d.]+ "
+    r"\| (?P<weight>\d+) \| [\d.]+ \| (?P<ratio>[\d.]+) \|$",
     re.MULTILINE,
 )
 TOO_HEAVY = {("asset.acquire", "of an asset without parents")}
