@@ -248,6 +248,13 @@ def usual_deposit(stage: Stage) -> Block:
     yield stage.sent(*((key(200 + n), GovDeposit(each, part)) for n, each in enumerate(ids)))
 
 
+@FORMS.form("gov.deposit", f"the last of {MAX_DEPOSITORS}, for {MAX_CHANGES} parameters: voting starts")
+def last_deposit(stage: Stage) -> Block:
+    """The end of the vote pays all of them back: it is measured with all of them."""
+    ids, part = full(stage), Grains(whole_deposit(stage) // MAX_DEPOSITORS)
+    yield stage.sent(*((key(250 + n), GovDeposit(each, part)) for n, each in enumerate(ids)))
+
+
 @FORMS.form("gov.deposit", f"all after the proposer's, for {MAX_CHANGES} parameters, which are rejected")
 def all_deposits(stage: Stage) -> Block:
     part, ids = Grains(whole_deposit(stage) // MAX_DEPOSITORS), opened(stage, large_request(stage))
