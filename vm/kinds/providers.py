@@ -80,7 +80,7 @@ READABLE = check(
 )
 SERVABLE = check("NOT_FOUND", "every version that it serves exists", _versions_exist)
 VERSIONS_PER_WEIGHT = 8
-"""Look-ups that take about as long as a transfer."""
+"""Look-ups, and their part of the declaration, that take half a transfer or a little more."""
 
 
 def _weight(least: int) -> Callable[[Any], int]:
