@@ -43,7 +43,10 @@ class Money(Record):
     block_target_bp: Annotated[int, Uint(10_000, 1)]
     """Fullness of a block at which the base fee stays as it is."""
     block_weight_limit: Annotated[int, Uint(MAX_BLOCK_TRANSACTIONS, 30)]
-    """Room for the heaviest kind (challenge.prove); every kind weighs 1 or more, so a full block fits into a body."""
+    """Room for the heaviest kind but a batch: challenge.prove weighs up to 14, and 8 more with sixteen signatures.
+
+    Every kind weighs 1 or more, so a full block fits into a body.
+    """
     dust_grains: Annotated[Grains, U63]
     minimum_stake_grains: Annotated[Grains, Uint(minimum=1)]
 

@@ -57,7 +57,7 @@ class Parsed:
     body: Record
     size_bytes: int
     weight: int
-    """Units of execution it takes in a block: one more for each signature after the first [TX-SIGNED]."""
+    """Units of execution it takes in a block: one more for every two signatures [TX-SIGNED]."""
 
 
 def parse(data: bytes, chain_id: bytes) -> Parsed:
@@ -90,7 +90,7 @@ def decode(data: bytes, chain_id: bytes) -> Parsed:
         )
     body = kind.body.from_bytes(transaction.body)
     identity = unsigned_id(data, signatures)
-    return Parsed(transaction, identity, kind, body, len(data), kind.weight_of(body) + more)
+    return Parsed(transaction, identity, kind, body, len(data), kind.weight_of(body) + signatures // 2)
 
 
 def quote(context: Context, parsed: Parsed) -> Fee:

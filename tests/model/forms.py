@@ -155,9 +155,9 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
         ),
     ),
     "session.revoke": (1, 1024, record(HASH)),
-    "stake.register": (3, 1024, record(AMOUNT, SHARE, SHARE, HASH)),
-    "stake.update": (1, 1024, record(SHARE, SHARE, HASH)),
-    "stake.unjail": (1, 1024, record()),
+    "stake.register": (2, 1024, record(AMOUNT, SHARE, SHARE, HASH)),
+    "stake.update": (2, 1024, record(SHARE, SHARE, HASH)),
+    "stake.unjail": (2, 1024, record()),
     "stake.delegate": (3, 1024, record(ADDRESS, AMOUNT)),
     "stake.undelegate": (3, 1024, record(ADDRESS, AMOUNT)),
     "stake.redelegate": (3, 1024, record(ADDRESS, ADDRESS, AMOUNT)),
@@ -168,20 +168,20 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
         record(PROGRAM, several(HASH, 16), uint(1), AMOUNT, AMOUNT, ADDRESS, HASH, uint(0, 8)),
     ),
     "job.cancel": (1, 1024, record(HASH)),
-    "job.claim": (1, 1024, record(HASH, uint(1))),
-    "job.commit": (3, 2048, record(HASH, HASH, HASH, several(HASH, 8))),
+    "job.claim": (3, 1024, record(HASH, uint(1))),
+    "job.commit": (4, 2048, record(HASH, HASH, HASH, several(HASH, 8))),
     "job.attest": (
         3,
         1024,
         record(HASH, uint(1, 1), uint(1, 2), HASH, uint(0, 3), HASH, HASH, uint(0, 0)),
     ),
-    "challenge.prove": (30, 263_168, record(PROOF)),
-    "asset.permit": (3, 2048, record(*PERMISSION)),
-    "provider.register": (3, 8192, record(DECLARATION)),
+    "challenge.prove": (2, 263_168, record(PROOF)),
+    "asset.permit": (2, 2048, record(*PERMISSION)),
+    "provider.register": (2, 8192, record(DECLARATION)),
     "provider.update": (1, 8192, record(uint(1, 3), DECLARATION)),
     "provider.heartbeat": (3, 1024, record(HASH)),
     "asset.publish": (3, 2048, record(*PUBLICATION)),
-    "asset.version": (3, 1024, record(HASH, AMOUNT, HASH, AMOUNT, HASH, HASH)),
+    "asset.version": (2, 1024, record(HASH, AMOUNT, HASH, AMOUNT, HASH, HASH)),
     "asset.transfer": (1, 1024, record(HASH, ADDRESS)),
     "asset.retire": (1, 1024, record(HASH, uint(0, 8))),
     "asset.claim": (1, 1024, record(HASH)),
@@ -190,16 +190,16 @@ KINDS: dict[str, tuple[int, int, Shape]] = {
         1024,
         record(HASH, SLOT, uint(1, 6), AMOUNT, uint(0, 1 << 32), AMOUNT, AMOUNT, MARK),
     ),
-    "asset.acquire": (10, 1024, record(HASH, SLOT, AMOUNT, uint(1), ADDRESS, AMOUNT)),
+    "asset.acquire": (5, 1024, record(HASH, SLOT, AMOUNT, uint(1), ADDRESS, AMOUNT)),
     "asset.attest": (
-        3,
+        2,
         1024,
         record(HASH, AMOUNT, uint(1, 4), SLOT, HASH, text(32), AMOUNT, HASH, HASH),
     ),
     "gov.propose": (3, 2048, record(*PROPOSAL)),
-    "gov.deposit": (1, 1024, record(HASH, AMOUNT)),
-    "gov.vote": (1, 1024, record(HASH, ADDRESS, PART, PART, PART, PART)),
-    "gov.cancel": (3, 1024, record(HASH)),
+    "gov.deposit": (2, 1024, record(HASH, AMOUNT)),
+    "gov.vote": (2, 1024, record(HASH, ADDRESS, PART, PART, PART, PART)),
+    "gov.cancel": (2, 1024, record(HASH)),
 }
 """Name: weight, largest transaction in bytes, body.  What weighs more with its body is in `weight_of`."""
 NOT_IN_A_BATCH = ("batch", "job.attest", "challenge.prove")
@@ -220,9 +220,11 @@ def batch(value: Any) -> bool:
 
 def weight_of(kind: str, body: Any) -> int:
     if kind == "batch":
-        return sum(weight_of(*operation) for operation in body[0])
+        return sum(weight_of(*operation) for operation in body[0]) - len(body[0]) // 2
     more = {
-        "asset.publish": lambda: len(body[-1]),
+        "asset.publish": lambda: (len(body[-1]) + 1) // 2,
+        "challenge.prove": lambda: -(-sum(len(leaf) for _, leaf, _ in body[0][8]) // 16_384),
+        "gov.propose": lambda: (len(body[3]) + 1) // 2,
         "job.open": lambda: (len(body[1]) + 1) // 2 + (body[6] != bytes(32)),
         "provider.register": lambda: -(-len(body[0][5]) // 8),
         "provider.update": lambda: -(-len(body[1][5]) // 8),

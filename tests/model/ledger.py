@@ -199,7 +199,7 @@ class Model:
     def add(self, data: bytes) -> Receipt:
         """Run one transaction.  Raises: Refused if it may not be in this block; nothing has changed then."""
         kind, sender, nonce, tip, most, until, body, keys = self._parse(data)
-        weight = weight_of(kind, body) + len(keys) - 1
+        weight = weight_of(kind, body) + len(keys) // 2
         money = self.spec.money
         fits = self.weight + weight <= money.block_weight_limit and self.bytes + len(data) <= BODY_LIMIT_BYTES
         require(fits, "BLOCK_FULL")

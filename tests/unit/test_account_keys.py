@@ -153,7 +153,7 @@ def test_what_can_be_set(body: SetAuth, code: str) -> None:
     assert do(Ledger(), body) == code
 
 
-def test_a_signature_more_weighs_one_more() -> None:
+def test_two_signatures_weigh_one_more() -> None:
     ledger = shared()
     before = ledger.account(ALICE.address).balance_grains
     transaction = ledger.sign(FIRST, PAYMENT, SECOND, sender=ALICE.address)

@@ -93,6 +93,10 @@ def test_several_signatures_by_ascending_keys() -> None:
     parsed = parse(sample().signed(OTHER, SENDER).to_bytes(), CHAIN_ID)
     assert parsed.transaction.signers == sorted([SENDER.public_key, OTHER.public_key])
     assert parsed.weight == parsed.kind.weight + 1
+    weights = [
+        parse(sample().signed(*map(key, range(count))).to_bytes(), CHAIN_ID).weight for count in (1, 2, 3, 16)
+    ]
+    assert weights == [1, 2, 2, 9]
 
 
 def test_room_for_more_signatures() -> None:

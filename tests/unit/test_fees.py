@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from chain.errors import Invalid
 from genesis.presets import preset
 from tests.builders import TILE, Ledger, funded_spec, key
+from vm.envelope import MAX_SIGNATURES
 from vm.fees import fee, next_base_fee
 from vm.kinds.accounts import Transfer
+from vm.kinds.audits import BYTES_PER_WEIGHT
 from vm.registry import KINDS
+from vm.tensor.program import MAX_DEPTH
 
 MONEY = preset("test").money
 FULL = MONEY.block_weight_limit
@@ -101,4 +104,5 @@ def test_the_burned_fee_and_the_tip_arrive() -> None:
 def test_every_kind_fits_into_a_block() -> None:
     for kind in KINDS.values():
         assert 1 <= kind.weight <= 30, "genesis admits weight limits from 30 up"
+    assert 2 + 3 * 4 * MAX_DEPTH // BYTES_PER_WEIGHT + MAX_SIGNATURES // 2 == 22, "as genesis/spec.py says"
     assert KINDS["transfer"].body is Transfer

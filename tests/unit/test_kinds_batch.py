@@ -17,6 +17,7 @@ from vm.kinds.accounts import Transfer
 from vm.kinds.audits import ChallengeProve
 from vm.kinds.batch import MAX_OPERATIONS, Batch, Operation
 from vm.kinds.jobs import JobCancel
+from vm.kinds.staking import StakeDelegate
 from vm.registry import KINDS
 from vm.tensor.program import Op, Step
 
@@ -86,23 +87,23 @@ def test_the_balance_is_spent_once() -> None:
     assert mined(ledger, batch(pay(6, most), pay(7, most))).code == "BATCH(1,BALANCE)"
 
 
-def test_the_nonce_moves_once_and_the_weight_is_the_sum() -> None:
+def test_the_nonce_moves_once_and_every_two_operations_save_one_unit() -> None:
     ledger = Ledger()
     operations = (pay(6, 1), Operation("stake.register", registration(STAKE_GRAINS)), pay(7, 1))
     signed = ledger.sign(SENDER, batch(*operations))
     (receipt,) = ledger.mine(signed)
     assert ledger.account(SENDER.address).nonce == 1
-    assert receipt.weight == sum(KINDS[each.kind].weight for each in operations) == 5
+    assert receipt.weight == sum(KINDS[each.kind].weight for each in operations) - 1 == 3
     money = ledger.spec.money
-    assert receipt.burned_grains == 1_000 * 5 + money.byte_fee_grains * len(signed.to_bytes())
+    assert receipt.burned_grains == 1_000 * 3 + money.byte_fee_grains * len(signed.to_bytes())
 
 
 def test_a_batch_counts_in_the_block_with_its_whole_weight() -> None:
     spec = replace(Ledger().spec, money=replace(Ledger().spec.money, block_weight_limit=30))
     ledger = Ledger(spec)
-    registers = [Operation("stake.register", registration(STAKE_GRAINS))] * 11
-    refused("BLOCK_FULL", ledger, ledger.sign(SENDER, batch(*registers)))
-    assert mined(ledger, batch(*registers[:10])).code == ""
+    delegations = [Operation("stake.delegate", StakeDelegate(key(0).address, Grains(TILE)))] * 13
+    refused("BLOCK_FULL", ledger, ledger.sign(SENDER, batch(*delegations)))
+    assert mined(ledger, batch(*delegations[:12])).code == ""
 
 
 def test_two_jobs_of_one_batch_are_two_jobs() -> None:

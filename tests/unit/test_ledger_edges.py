@@ -284,9 +284,10 @@ def test_a_full_block() -> None:
     job_id = edge.committed(cheat=1)
     edge.block()
     proof = edge.proof(job_id)
-    assert edge.transfer(1) == ""
+    assert [edge.transfer(1) for _ in range(28)] == [""] * 28
     assert edge.send(WATCHER, "challenge.prove", [proof]) == "refused BLOCK_FULL"
     edge.block()
+    assert [edge.transfer(1) for _ in range(27)] == [""] * 27
     assert edge.send(WATCHER, "challenge.prove", [proof]) == ""
     assert edge.transfer(1) == "refused BLOCK_FULL"
     assert edge.transfer(1, nonce=10**6) == "refused BLOCK_FULL", "before anything that asks the state"

@@ -136,7 +136,7 @@ def test_versions_weigh(fair: Fair) -> None:
     weights = [
         REGISTER.weight_of(registration(versions=(Served(asset, 1),) * count)) for count in (0, 1, 8, 9, 64)
     ]
-    assert weights == [3, 4, 4, 5, 11]
+    assert weights == [2, 3, 3, 4, 10]
     assert UPDATE.weight_of(updated(versions=(Served(asset, 1),) * 9)) == 3
 
 

@@ -89,8 +89,8 @@ def _start_voting(context: Context, identity: ProposalId, proposal: Proposal) ->
 
 def give_back(context: Context, proposal: Proposal) -> Proposal:
     """Pay every deposit back."""
+    context.unlock(proposal.deposited_grains)
     for each in proposal.deposits:
-        context.unlock(each.amount_grains)
         context.credit(each.depositor, each.amount_grains)
     return proposal.but(deposits=())
 

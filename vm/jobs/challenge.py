@@ -145,7 +145,11 @@ def is_well_formed(info: TensorInfo, leaf: bytes) -> bool:
         return False
     if info.dtype is not DType.INT8:
         return True
-    return all(byte <= QUANTISED_MAX or byte >= 256 - QUANTISED_MAX for byte in leaf)
+    return not leaf.translate(None, _IN_RANGE)
+
+
+_IN_RANGE = bytes((*range(QUANTISED_MAX + 1), *range(256 - QUANTISED_MAX, 256)))
+"""Every int8 entry in [-63, 63]."""
 
 
 def _require(opens: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from chain.codec import U63, Nested, OneOf, Raw, Record, Seq, Text, Uint
 from chain.doc import Doc
+from chain.ints import ceil_div
 from chain.types import NO_JOB, Address, AssetId, Grains, Hash32, Height, JobId
 from vm.act import Act, affords
 from vm.assets.act import EXISTS, LIVE, OWNED, OnAsset, content_taken, made_by
@@ -195,7 +196,7 @@ PUBLISH = Kind(
     AssetPublish,
     who="anyone: the author",
     weight=3,
-    weigh=lambda body: 3 + len(body.parents),
+    weigh=lambda body: 3 + ceil_div(len(body.parents), 2),
     max_bytes=2048,
     deposit_grains=DEPOSIT_GRAINS,
     act=Publication,
@@ -280,7 +281,7 @@ VERSION = Kind(
     ASSETS,
     AssetVersion,
     who="the owner",
-    weight=3,
+    weight=2,
     max_bytes=1024,
     act=OnAsset,
     checks=(

@@ -128,7 +128,7 @@ ATTEST = Kind(
     ASSETS,
     AssetAttest,
     who="users rate; validators, and anyone with a settled job, measure; validators judge safety and licence",
-    weight=3,
+    weight=2,
     max_bytes=1024,
     act=Attestation,
     checks=(

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 
 from chain.codec import U63, OneOf, Raw, Record, Uint
 from chain.doc import Doc
+from chain.ints import ceil_div
 from chain.types import ZERO_HASH, Address, Grains, Hash32, JobId
 from vm.events import Happening
 from vm.jobs.act import EXISTS, OnJob, in_status
@@ -218,12 +219,22 @@ def _provers(job: Job, proof: FraudProof) -> tuple[Address, ...]:
     )
 
 
+BYTES_PER_WEIGHT = 16 * 1024
+"""Of opened rows: they are carried, hashed and multiplied."""
+
+
+def _weight(body: ChallengeProve) -> int:
+    opened_bytes = sum(len(opening.leaf) for opening in body.proof.openings)
+    return 2 + ceil_div(opened_bytes, BYTES_PER_WEIGHT)
+
+
 PROVE = Kind(
     "challenge.prove",
     CHALLENGES,
     ChallengeProve,
     who="anyone",
-    weight=30,
+    weight=2,
+    weigh=_weight,
     max_bytes=MAX_PROOF_BYTES + 1024,
     act=Challenge,
     checks=(

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from chain.codec import U63, Nested, OneOf, Raw, Record, Seq, Text
 from chain.doc import Doc
 from chain.hashing import Tag
+from chain.ints import ceil_div
 from chain.ledger import AgendaKind, ParameterValue
 from chain.types import Address, Grains, Hash32, Height, ProposalId
 from genesis.spec import BASIS_POINTS
@@ -153,6 +154,7 @@ PROPOSE = Kind(
     GovPropose,
     who="anyone",
     weight=3,
+    weigh=lambda body: 3 + ceil_div(len(body.changes), 2),
     max_bytes=2048,
     checks=(
         check("TEXT", "the title is not empty and has only visible letters", _readable),
@@ -226,7 +228,7 @@ DEPOSIT = Kind(
     GOVERNANCE,
     GovDeposit,
     who="anyone",
-    weight=1,
+    weight=2,
     max_bytes=1024,
     act=OnProposal,
     checks=(
@@ -306,7 +308,7 @@ VOTE = Kind(
     GOVERNANCE,
     GovVote,
     who="validators, those who stake with them, and miners",
-    weight=1,
+    weight=2,
     max_bytes=1024,
     act=Voting,
     checks=(
@@ -342,7 +344,7 @@ CANCEL = Kind(
     GOVERNANCE,
     GovCancel,
     who="the proposer",
-    weight=3,
+    weight=2,
     max_bytes=1024,
     act=OnProposal,
     checks=(EXISTS, check("NOT_OWNER", "the sender made it", _own), DEPOSITING),

@@ -361,7 +361,7 @@ CLAIM = Kind(
     JOBS,
     JobClaim,
     who="anyone but the payer, or the chosen provider",
-    weight=1,
+    weight=3,
     max_bytes=1024,
     act=Claim,
     checks=(
@@ -447,7 +447,7 @@ COMMIT = Kind(
     JOBS,
     JobCommit,
     who="the provider",
-    weight=3,
+    weight=4,
     max_bytes=2048,
     act=OnJob,
     checks=(

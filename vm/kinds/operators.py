@@ -156,7 +156,7 @@ REGISTER = Kind(
     STAKING,
     StakeRegister,
     who="anyone",
-    weight=3,
+    weight=2,
     max_bytes=1024,
     act=Registration,
     checks=(
@@ -241,7 +241,7 @@ UPDATE = Kind(
     STAKING,
     StakeUpdate,
     who="a validator",
-    weight=1,
+    weight=2,
     max_bytes=1024,
     act=Updating,
     checks=(
@@ -323,7 +323,7 @@ UNJAIL = Kind(
     STAKING,
     StakeUnjail,
     who="a validator",
-    weight=1,
+    weight=2,
     max_bytes=1024,
     act=Release,
     checks=(

@@ -156,7 +156,7 @@ PERMIT = Kind(
     ASSETS,
     AssetPermit,
     who="the owner of the dataset",
-    weight=3,
+    weight=2,
     max_bytes=2048,
     deposit_grains=PERMIT_DEPOSIT_GRAINS,
     act=Permission,

@@ -80,7 +80,7 @@ READABLE = check(
 )
 SERVABLE = check("NOT_FOUND", "every version that it serves exists", _versions_exist)
 VERSIONS_PER_WEIGHT = 8
-"""Look-ups that take about as long as a transfer."""
+"""Look-ups, and their part of the declaration, that take half a transfer or a little more."""
 
 
 def _weight(least: int) -> Callable[[Any], int]:
@@ -127,8 +127,8 @@ REGISTER = Kind(
     PROVIDERS,
     ProviderRegister,
     who="anyone",
-    weight=3,
-    weigh=_weight(3),
+    weight=2,
+    weigh=_weight(2),
     max_bytes=MAX_BYTES,
     act=OnList,
     checks=(

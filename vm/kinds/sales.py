@@ -246,7 +246,7 @@ ACQUIRE = Kind(
     ASSETS,
     AssetAcquire,
     who="anyone",
-    weight=10,
+    weight=5,
     max_bytes=1024,
     act=Purchase,
     checks=(
