@@ -30,13 +30,11 @@ NOT_IN_BLOCKS = {
     *("block_time_ms", "asert_halflife_ms", "max_future_ms"),  # rules of headers
     "deadline_default_blocks",  # of the command line
     "base_fee_grains",  # of genesis
-    "heartbeat_blocks",  # longer than an epoch of these stories: test_ledger_providers.py
     "timelock_minimum_blocks",  # a bound of another constant: test_governance_parameters.py
 }
 COARSE = {
     "cap_grains": 10**9,
     "block_target_bp": 1_000,  # of blocks with room for some dozens
-    "share_cap_bp": 7_000,  # up to that, twice the average is more
     "quorum_bp": 1_000,
     "pass_bp": 1_000,
     "veto_bp": 1_000,
@@ -148,7 +146,7 @@ def test_stories_reach_every_kind_and_most_codes() -> None:
 
 CONSTANTS = [
     (group, field.name)
-    for group in ("pace", "money", "accounts", "staking", "governance", "providers", "jobs")
+    for group in ("pace", "money", "accounts", "governance", "jobs")
     for field in fields(getattr(short_lives(), group))
     if field.name not in NOT_IN_BLOCKS
 ]

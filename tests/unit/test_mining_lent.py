@@ -372,7 +372,10 @@ async def test_wins_on_a_lent_device_pay_the_provider(tmp_path: Path, autojump_c
             return offer
 
         node.lent.poll = seen  # type: ignore[method-assign]
-        await multiplied(node)
+        for row in range(8):  # whether the tickets of one product win is luck; the chance is in its matrices
+            await multiplied(node, np.roll(A, row, axis=0))
+            if miner.client.called("work_submit"):
+                break
         assert {header_of(order.sigma).miner for order in orders} == {node.address}
         assert {order.job for order in orders} == {JOB}
         assert miner.client.called("work_submit")
