@@ -20,7 +20,7 @@ from vm.kinds.batch import Batch
 def require_scope(session: Session, kind: str, body: Record) -> None:
     """Raises: Invalid SCOPE for a kind, an address or an object that the session was not granted."""
     for name, part in _operations(kind, body):
-        if session.kinds and name not in session.kinds:
+        if name not in session.kinds:
             raise Invalid("SCOPE", found=name, allowed=", ".join(session.kinds))
         for value, is_object in _named(part):
             granted: tuple[bytes, ...] = session.objects if is_object else session.counterparties

@@ -25,7 +25,7 @@ MAX_NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Session(Record):
-    """A key, its limits, and what it has spent; empty lists allow everything of their sort."""
+    """A key, its limits, and what it has spent; without counterparties, or objects, it may name any."""
 
     owner: Annotated[Address, Raw(20)]
     public_key: Annotated[PublicKey, Raw(32)]
